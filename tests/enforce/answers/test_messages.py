@@ -287,3 +287,42 @@ def test_what_only_messages_read_is_laid_down(monkeypatch: pytest.MonkeyPatch) -
     found = [in_parts(Rules(rules, last, own), "r", linear=8) for own in ((), answer.texts)]
     assert [each and each.texts for each in found] == [(), (read,)]
     assert len({each and each.layout.form for each in found}) == 2
+
+
+DEFAULTED = """package p
+
+import input.attributes.request.http
+
+user := name if name := http.headers["x-user"] else := "unknown"
+
+tenant := object.get(http.headers, "x-tenant", "none")
+
+deny contains sprintf("path for %s", [user]) if not startswith(http.path, "/free")
+
+deny contains sprintf("method for %s", [tenant]) if http.method != "GET"
+
+allow := {
+	"allowed": count(deny) == 0,
+	"body": concat("; ", deny),
+	"headers": {
+		"x-why": json.marshal({"reasons": deny, "first": sort(deny)}),
+		"x-count": format_int(count(deny), 10),
+	},
+}
+"""
+
+
+def test_messages_have_values_with_a_default(stand: Stand) -> None:
+    """One message, or several of which the order is known: where the value is there, and where it is not."""
+    sent: list[Sent] = []
+    for at, user in enumerate(("ann", "", "a b", 'a"b', "é", None)):
+        for turn, tenant in enumerate(("t", None)):
+            given = {"x-user": user, "x-tenant": tenant}
+            headers = tuple((name, value) for name, value in given.items() if value is not None)
+            for method in ("GET", "PUT"):
+                sent += [Sent(method, f"/{path}?{at}{turn}", headers) for path in ("free", "x")]
+    found = compared(stand, DEFAULTED, sent)
+    natively = [place(each) for each in found if decider(each) == "native"]
+    assert {
+        (f"/x?{at}{turn}", method) for at in (0, 2, 5) for turn in (0, 1) for method in ("GET", "PUT")
+    } <= {*natively}

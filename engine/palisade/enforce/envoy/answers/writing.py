@@ -36,10 +36,12 @@ from palisade.rego.partial.formulas.terms import (
     Known,
     ObjectOf,
     Part,
+    SetOf,
     Symbol,
 )
 from palisade.rego.partial.symbols.chosen import CHOSEN, same_as
 from palisade.rego.partial.symbols.objects import OBJECT, left_of
+from palisade.rego.partial.symbols.turns import in_order
 from palisade.rego.values import Value, to_json
 
 _HEADERS = ("headers", "response_headers_to_add")
@@ -172,6 +174,8 @@ class _Making:
                 return "{" + ",".join(f"{_MARSHAL(name)}:{self._json(item)}" for name, item in entries) + "}"
             case ArrayOf(items):
                 return "[" + ",".join(map(self._json, items)) + "]"
+            case SetOf(items) if (ordered := in_order(items)) is not None:
+                return self._json(ArrayOf(ordered))
             case Gathered("array", parts, True, True):
                 return self._messages(parts, Messages((), ",", "[", "]"))
             case Apply(name, (Gathered("array", parts),)) if name == OBJECT:

@@ -31,6 +31,7 @@ from palisade.rego.partial.symbols.construct import parts_of
 from palisade.rego.partial.symbols.kinds import is_text
 from palisade.rego.partial.symbols.listed import between, listed
 from palisade.rego.partial.symbols.objects import left_of
+from palisade.rego.partial.symbols.turns import in_order
 from palisade.rego.values import Set, unkey
 
 if TYPE_CHECKING:
@@ -85,6 +86,9 @@ def joined(run: Members, args: Sequence[Symbol]) -> _Cases | None:
             Gathered(parts=parts) | Apply("sort", (Gathered(parts=parts),)),
         ) if all(is_text(each.item) for each in parts):
             return [(TRUE, Apply("concat", tuple(args)))]
+        case (Known(str()) as between_them, SetOf(items)) if all(map(is_text, items)):
+            ordered = in_order(items)
+            return None if ordered is None else [(TRUE, Apply("concat", (between_them, ArrayOf(ordered))))]
     return None
 
 
@@ -141,6 +145,8 @@ def sorted_(run: Members, args: Sequence[Symbol]) -> _Cases | None:
     (whole,) = args
     if isinstance(whole, Gathered):
         return [(TRUE, Apply("sort", (whole,)))]
+    if isinstance(whole, SetOf) and (ordered := in_order(whole.items)) is not None:
+        return [(TRUE, ArrayOf(ordered))]
     return [(_is_listed(run, whole), Apply("sort", (whole,)))] if isinstance(whole, _TERMS) else None
 
 
@@ -220,8 +226,8 @@ def count(run: Members, args: Sequence[Symbol]) -> _Cases | None:
             return _count_of_keys(run, whole) or [(TRUE, Apply("count", (whole,)))]
         case ArrayOf(items):
             return [(TRUE, Known(len(items)))]
-        case SetOf((_,)):
-            return [(TRUE, Known(1))]
+        case SetOf(items) if in_order(items) is not None:  # no two of them are alike
+            return [(TRUE, Known(len(items)))]
         case Apply("array.reverse" | "sort", (whole,)):
             return [(TRUE, Apply("count", (whole,)))]
         case Apply() as made if left_of(made) is not None:

@@ -5,10 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import cmp_to_key, partial
-from itertools import combinations as pairs_of
+from functools import partial
 from itertools import product
 
 from palisade.rego.builtins import BUILTINS
@@ -42,7 +41,7 @@ from palisade.rego.partial.symbols.construct import lookup
 from palisade.rego.partial.symbols.objects import OBJECT
 from palisade.rego.partial.symbols.objects import value_of as of_entries
 from palisade.rego.partial.symbols.ranked import Ranked
-from palisade.rego.partial.symbols.turns import stands_before
+from palisade.rego.partial.symbols.turns import in_order
 from palisade.rego.values import UNDEFINED, Set, unkey
 
 MAX_CONDITIONS = 5
@@ -266,7 +265,7 @@ def _listed(symbol: Symbol) -> Symbol:
     """The symbol with arrays in the place of sets, where the order of their members is known."""
     match symbol:
         case Gathered("set", parts) if all(part.condition is TRUE and not part.over for part in parts):
-            ordered = _in_order([part.item for part in parts])
+            ordered = in_order([part.item for part in parts])
             return symbol if ordered is None else ArrayOf(ordered)
         case ObjectOf(items):
             return ObjectOf(tuple((form, _listed(each)) for form, each in items))
@@ -275,24 +274,13 @@ def _listed(symbol: Symbol) -> Symbol:
     return symbol
 
 
-def _in_order(items: Sequence[Symbol]) -> tuple[Symbol, ...] | None:
-    """The members of a set in Rego's order, where that is known; else None."""
-    if any(stands_before(one, other) is None for one, other in pairs_of(items, 2)):
-        return None
-    return tuple(sorted(items, key=cmp_to_key(_turn)))
-
-
-def _turn(one: Symbol, other: Symbol) -> int:
-    return -1 if stands_before(one, other) else 1
-
-
 def _called(name: str, args: tuple[Symbol, ...]) -> Symbol:
     match name, args:
         case "concat", (glue, Gathered() as members):
             return Apply(name, (glue, _listed(members)))
         case "sort", (Gathered("set") as members,) if isinstance(listed := _listed(members), ArrayOf):
             return listed
-        case "sort", (ArrayOf(items),) if (turns := _in_order(items)) is not None:
+        case "sort", (ArrayOf(items),) if (turns := in_order(items)) is not None:
             return ArrayOf(turns)
         case "count", (Gathered() as members,):
             listed = _listed(members)

@@ -3,7 +3,8 @@ with, and objects and arrays by the first of their parts that differ."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import cmp_to_key
 from graphlib import TopologicalSorter
 from itertools import combinations
 
@@ -40,6 +41,17 @@ def stands_before(one: Symbol, other: Symbol) -> bool | None:
     same."""
     found = _compared(one, other)
     return None if not found else found < 0
+
+
+def in_order(members: Sequence[Symbol]) -> tuple[Symbol, ...] | None:
+    """The members of a set in Rego's order, where that is known of all; else None."""
+    if any(stands_before(one, other) is None for one, other in combinations(members, 2)):
+        return None
+    return tuple(sorted(members, key=cmp_to_key(_turn)))
+
+
+def _turn(one: Symbol, other: Symbol) -> int:
+    return -1 if stands_before(one, other) else 1
 
 
 def _compared(one: Symbol, other: Symbol) -> int | None:
