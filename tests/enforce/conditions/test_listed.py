@@ -77,6 +77,11 @@ IDIOMS = (
     "count(zs) < 2",
     '"b" in zs',
     'every x in rs { x != "b" }',
+    # Up to a place that hardly any text reaches.
+    'vs := array.slice(split(h, ","), 1, 100); vs[0] == "b"; count(vs) == 1',
+    "vs := array.slice(split(h, `,`), 1, 100); count(vs) > 60",
+    "vs := array.slice(split(h, `,`), 1, 100); count(vs) == 99",
+    'vs := array.slice(split(split(http.path, "?")[0], "/"), 1, 100); vs[0] == claims.t; count(vs) < 3',
     'rs == ["users", claims.t]',
     'concat(" ", us) != "a b"',
     'concat("/", ps) == "/a/b"',
@@ -112,6 +117,8 @@ TEXTS = (
     *("10.1.2.3", "10.1.2.3, 11.0.0.1", "11.0.0.1 , 10.0.0.9", "a,b\u00fc", "a\u00a0,b"),
     *("a, ,b", " ,\t,a", "a,\u00a0,b", "\u00fc,b"),
     "a," * 70,
+    "a," * 99,
+    "a," * 120,
 )
 
 

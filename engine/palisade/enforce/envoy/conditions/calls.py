@@ -5,9 +5,11 @@ from __future__ import annotations
 import operator
 from collections.abc import Sequence
 
+from google.protobuf.message import DecodeError
 from xds.type.matcher.v3.string_pb2 import StringMatcher
 
 from palisade.enforce.envoy import hints
+from palisade.enforce.envoy.conditions.context import TOO_DEEP
 from palisade.enforce.envoy.conditions.linear import is_calculated
 from palisade.enforce.envoy.conditions.orders import ORDER, Orders, counts
 from palisade.enforce.envoy.conditions.views import View
@@ -136,8 +138,21 @@ class Calls(Orders):
         found = self._view(term)
         if found is None:
             return self._uncalled(term)
-        there = exactly(cel.check(cel.equal(found.expr, found.expr)))
+        try:
+            there = exactly(cel.check(cel.equal(found.expr, found.expr)))
+        except DecodeError:
+            return self._further(term) or self._unknown(TOO_DEEP)
         return self._unless(there, found.unsure, found.when)
+
+    def _further(self, term: Apply) -> Bounds | None:
+        """Whether a piece far from the first is there, whose expression nests too deep: of so many there
+        are more."""
+        match term:
+            case Apply(".", (Apply("split", (_, Known(str(mark)))) as pieces, Known(int(at)))) if (
+                patterns.is_one(mark)
+            ):
+                return self._count(pieces, "_>_", [at])
+        return None
 
     def _countable(self, term: Apply) -> Bounds:
         match self._source(term.args[0]):

@@ -53,6 +53,7 @@ DIRTY_NAMES = negate(text_check(TARGET_TEXT, patterns.regex(CLEAN_NAMES)))
 ODD_NAMES = "the query has escapes or plus signs in the names of parameters, or semicolons"
 DIRTY = "the query has escapes, plus signs or semicolons"
 ESCAPED = "the path has escapes"
+TOO_DEEP = "is nested too deep"
 
 
 @record()

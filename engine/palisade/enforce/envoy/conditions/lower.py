@@ -21,7 +21,7 @@ from palisade.enforce.envoy.bodies.documents import Field, of_body_text, of_pars
 from palisade.enforce.envoy.bodies.made import compares
 from palisade.enforce.envoy.bodies.reader import FILLED, PARSED
 from palisade.enforce.envoy.conditions.clocks import cases, timed
-from palisade.enforce.envoy.conditions.context import NOTHING, Notes
+from palisade.enforce.envoy.conditions.context import NOTHING, TOO_DEEP, Notes
 from palisade.enforce.envoy.conditions.counted import Counted
 from palisade.enforce.envoy.conditions.leading import conjunction
 from palisade.enforce.envoy.conditions.methods import METHOD, OTHER, USUAL, speaks_of_method, with_value
@@ -314,7 +314,7 @@ class Lowering(Counted):
         try:
             return self._atoms[type(atom)](self, atom)
         except DecodeError:  # protobuf's word for a message that nests deeper than Envoy would read
-            return self._unknown("is nested too deep")
+            return self._unknown(TOO_DEEP)
         except UnicodeEncodeError:  # protobuf's for a text that has no UTF-8
             return self._unknown(NO_TEXT)
         finally:

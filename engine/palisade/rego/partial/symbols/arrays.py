@@ -264,7 +264,7 @@ def _count_of(whole: Symbol) -> Symbol:
 def greatest(run: Members, name: str, left: Symbol, right: Symbol) -> Formula | None:
     """When `max(xs) < y` and the like holds, and `equal`, said of the members. None for other terms."""
     if isinstance(right, Apply) and right.name in ("max", "min") and not isinstance(left, Unknown):
-        left, right, name = right, left, _MIRRORED[name]
+        left, right, name = right, left, MIRRORED[name]
     match left:
         case Apply("max" | "min" as which, (whole,)) if not isinstance(right, Gathered | Unknown):
             pass
@@ -288,7 +288,7 @@ def greatest(run: Members, name: str, left: Symbol, right: Symbol) -> Formula | 
     return builder.both(run.filled(whole), builder.negate(some(beyond if name in ("lte", "gte") else least)))
 
 
-_MIRRORED = {"lt": "gt", "lte": "gte", "gt": "lt", "gte": "lte", "equal": "equal"}
+MIRRORED = {"lt": "gt", "lte": "gte", "gt": "lt", "gte": "lte", "equal": "equal"}
 
 
 def _related(run: Members, name: str, left: Symbol, right: Symbol) -> Formula:

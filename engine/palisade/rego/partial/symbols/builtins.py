@@ -262,21 +262,35 @@ def _lower(run: Members, args: Sequence[Symbol]) -> Cases | None:
     return None
 
 
-def _more_than(run: Members, args: Sequence[Symbol]) -> Cases | None:
-    """`count(xs) > 0`"""
-    return _counts(run, args[0], args[1]) or arrays.of_order("gt")(run, args)
+def _ordered(name: str) -> Callable[[Members, Sequence[Symbol]], Cases | None]:
+    """`xs < y` and the like; of counts whether anything was counted: `count(xs) > 0`, `1 <= count(xs)`."""
+    otherwise = arrays.of_order(name)
+
+    def made(run: Members, args: Sequence[Symbol]) -> Cases | None:
+        left, right = args
+        found = _counts(run, left, name, right) or _counts(run, right, arrays.MIRRORED[name], left)
+        return found or otherwise(run, args)
+
+    return made
 
 
-def _less_than(run: Members, args: Sequence[Symbol]) -> Cases | None:
-    """`0 < count(xs)`"""
-    return _counts(run, args[1], args[0]) or arrays.of_order("lt")(run, args)
+def _counts(run: Members, counted: Symbol, name: str, limit: Symbol) -> Cases | None:
+    match counted:
+        case Apply("count", (Gathered() as collection,)):
+            some = _ANY.get((name, limit))
+            if some is not None:
+                found = run.nonempty(collection)
+                return truth(run, found if some else run.builder.negate(found))
+    return None
 
 
-def _counts(run: Members, counted: Symbol, limit: Symbol) -> Cases | None:
-    if limit != Known(0) or not isinstance(counted, Apply) or counted.name != "count":
-        return None
-    collection = counted.args[0]
-    return truth(run, run.nonempty(collection)) if isinstance(collection, Gathered) else None
+_ANY: dict[tuple[str, Symbol], bool] = {
+    ("gt", Known(0)): True,
+    ("gte", Known(1)): True,
+    ("lt", Known(1)): False,
+    ("lte", Known(0)): False,
+}
+"""Whether there is any, in the ways in which a count says so."""
 
 
 def _minus(run: Members, args: Sequence[Symbol]) -> Cases | None:
@@ -344,10 +358,7 @@ SPECIAL: dict[str, Callable[[Members, Sequence[Symbol]], Cases | None]] = {
     "plus": scores.made("plus"),
     "mul": scores.made("mul"),
     "sum": scores.made("sum"),
-    "gt": _more_than,
-    "gte": arrays.of_order("gte"),
-    "lt": _less_than,
-    "lte": arrays.of_order("lte"),
+    **{name: _ordered(name) for name in ("gt", "gte", "lt", "lte")},
     "lower": _lower,
     "graph.reachable": graphs.reachable,
     "replace": filled.replaced,
