@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from palisade.enforce.envoy.conditions.patterned import Patterned
+from palisade.enforce.envoy.conditions.wildcards import Wildcards
 from palisade.enforce.envoy.matchers import cel
 from palisade.enforce.envoy.matchers.bounds import NEVER, Bounds, exactly
 from palisade.enforce.envoy.matchers.predicate import all_of, negate
@@ -23,7 +23,7 @@ _DIGITS = "(0|[1-9][0-9]{0,15})"
 _NUMERAL = re.compile(_DIGITS)
 
 
-class Numbered(Patterned):
+class Numbered(Wildcards):
     """Lowers that a text is another one with a number of a token in it, or begins so."""
 
     def _same(self, atom: Same) -> Bounds:

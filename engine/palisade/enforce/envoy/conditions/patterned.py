@@ -125,10 +125,18 @@ class Patterned(Calls):
         for value in parts:
             if isinstance(value, str):
                 continue
-            short = patterns.regex(f"[A-Za-z0-9_@:/ {'.' if dots else ''}-]{{1,{length}}}")
+            characters = f"[A-Za-z0-9_@:/ {'.' if dots else ''}-]"
+            short = patterns.regex(f"{characters}{{1,{length}}}")
             few = patterns.regex(f"[^.]*(?:\\.[^.]*){{0,{dots}}}")
             match self._source(value):
-                case ClaimSource() as claim if not claim.indexed:
+                case ClaimSource(indexed=True) as claim:  # an expression of so many characters is too large
+                    checks = [claim_matches(claim, each) for each in (patterns.regex(f"{characters}+"), few)]
+                    if None in checks:
+                        return None
+                    size = cel.check(cel.call("_<=_", cel.call("size", claim.expr), cel.integer(length)))
+                    plain = all_of((*(each for each in checks if each is not None), size))
+                    odd.append(all_of((claim_defined(claim), negate(plain))))
+                case ClaimSource() as claim:
                     checks = [claim_matches(claim, each) for each in (short, few)]
                     plain = all_of(each for each in checks if each is not None)
                     odd.append(all_of((claim_defined(claim), negate(plain))))

@@ -182,6 +182,14 @@ def conjunction(*parts: Expr) -> Expr:
     return call("_&&_", conjunction(*parts[:middle]), conjunction(*parts[middle:]))
 
 
+def disjunction(*parts: Expr) -> Expr:
+    """One of them, also where another is an error."""
+    if len(parts) == 1:
+        return parts[0]
+    middle = (len(parts) + 1) // 2
+    return call("_||_", disjunction(*parts[:middle]), disjunction(*parts[middle:]))
+
+
 def has_type(operand: Expr, kind: str) -> Expr:
     """The operand is a `string`, `double`, `bool`, `list` or `map`, or of `null_type`."""
     return equal(call("type", operand), name(kind))
