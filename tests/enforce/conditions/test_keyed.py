@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
-from lowered import subject_of
+from lowered import judge_natively, subject_of
 
 from palisade import rego
 from palisade.policy.providers import Provider
-from palisade.testing.equivalence import Bed, Issuers, Request, Tally, Token, compare_many
+from palisade.testing.equivalence import Bed, Issuers, Request, Subject, Tally, Token, compare_many
 from palisade.testing.equivalence.telling import lines, summary
 
 HEAD = """package p
@@ -48,6 +50,31 @@ IDIOMS = (
     "not roles_of[input.parsed_path[0]]",
     "roles_of[input.parsed_path[0]][1] == `GET`",
 )
+OF_CLAIMS = (
+    # Looked up by the token's own texts, as those of Keycloak are, or those of a body.
+    *(
+        f"claims.map[{key}]{below} {test}"
+        for key in ("claims.by", "input.parsed_body.k")
+        for below, test in (("", '== "admin"'), ("", '!= "admin"'), (".role", 'in {"admin", "dev", 7, true}'))
+    ),
+    '"w" in claims.map[claims.by]',
+    'some each in claims.map[claims.by].list; each in {"w", "r"}',
+    "not claims.map[claims.by]",
+    "claims.map[claims.by][key] == `w`",
+    # Texts and numbers that are found.
+    'startswith(claims.map[key], "ad")',
+    'not endswith(claims.map[claims.by], "min")',
+    "claims.map[key].role == http.method",
+    "claims.map[key] == claims.by",
+    "startswith(http.path, claims.map[key].role)",
+    "claims.map[http.method] >= 1.5",
+    "claims.map[http.method] < 1",
+    "not claims.map[key].a > 6",
+    "7 <= claims.map[claims.by].a",
+    "claims.map[key] > 3",
+    "claims.map[http.method] >= input.parsed_body.k",
+    "claims.map[claims.by] < claims.by",
+)
 MAP = {
     "a": "admin",
     "b": {"role": "dev", "list": ["r", 7], "a": 7},
@@ -78,15 +105,40 @@ def _asked() -> list[Request]:
     return found
 
 
+def _asked_by_claims() -> list[Request]:
+    found = []
+    keys = [*((each, MAP) for each in KEYS)]
+    for odd in (0, 0.0, -0.0, 1.5, True, None, ["a"], {"a": "b"}):
+        keys += [(odd, each) for each in (MAP, ["admin", "w"], "a")]
+    for at, (by, looked_up) in enumerate(keys):
+        headers = (("x-key", KEYS[at % len(KEYS)]), ("content-type", "application/json"))
+        token = Token("corp", {"map": looked_up, "by": by})
+        found.append(Request("POST", ("/dev", "/admin")[at % 2], headers, token, json.dumps({"k": by})))
+    return [*found, Request("POST", "/dev", headers, None, json.dumps({"k": "a"}))]
+
+
 @pytest.mark.parametrize("providers", [1, 2], ids=("one", "two"), indirect=True)
 def test_claims_at_a_key_of_the_request(bed: Bed, providers: tuple[Provider, ...], issuers: Issuers) -> None:
     """In objects, arrays and what is neither; of several providers those of the one whose token counts."""
-    subjects = [
-        subject_of(rego.compile({"p.rego": f"{HEAD}allow if {{ {idiom} }}"}), providers, issuers)
-        for idiom in IDIOMS
-    ]
+    subjects = _subjects(IDIOMS, providers, issuers)
     bed.load(*subjects, reporting=True)
     for difference in compare_many(bed, subjects, _asked(), tally := Tally()):
         raise AssertionError("\n".join((summary(difference), difference.subject.name, *lines(difference))))
     assert all(r.native or r.conditional for each in subjects for r in each.enforcement.coverage)
     assert tally.residual < 0.1 * tally.pairs, tally
+
+
+@pytest.mark.parametrize("providers", [1, 2], ids=("one", "two"), indirect=True)
+def test_claims_at_a_key_of_the_token_or_the_body(
+    bed: Bed, providers: tuple[Provider, ...], issuers: Issuers
+) -> None:
+    """A number finds a place in an array, and a text a key of an object: most keys here are no texts."""
+    subjects = _subjects(OF_CLAIMS, providers, issuers)
+    judge_natively(bed, subjects, [*_asked(), *_asked_by_claims()], residual=0.3)
+
+
+def _subjects(idioms: tuple[str, ...], providers: tuple[Provider, ...], issuers: Issuers) -> list[Subject]:
+    return [
+        subject_of(rego.compile({"p.rego": f"{HEAD}allow if {{ {idiom} }}"}), providers, issuers)
+        for idiom in idioms
+    ]

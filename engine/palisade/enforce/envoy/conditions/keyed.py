@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from palisade.enforce.envoy.conditions.numbers import Numbers
+from palisade.enforce.envoy.conditions.ordered import Side
+from palisade.enforce.envoy.conditions.orders import MIRRORED, ORDER
 from palisade.enforce.envoy.conditions.views import View
 from palisade.enforce.envoy.matchers import cel
 from palisade.enforce.envoy.matchers.bounds import NEVER, Bounds, either, exactly
-from palisade.enforce.envoy.matchers.predicate import any_of
-from palisade.enforce.envoy.values.sources import ClaimSource, FieldSource, Identity, Missing
-from palisade.rego.partial.formulas.formula import Defined, Exists, In
+from palisade.enforce.envoy.matchers.predicate import Predicate, all_of, any_of, negate
+from palisade.enforce.envoy.values.claims import OF_CEL, claim_defined, claim_kind, is_rounded
+from palisade.enforce.envoy.values.sources import ROUNDED, ClaimSource, FieldSource, Identity, Missing
+from palisade.rego.partial.formulas.formula import Defined, Exists, In, Test
 from palisade.rego.partial.formulas.terms import Apply, Element, Input, Known, Symbol, Unknown
 from palisade.rego.values import key, unkey
 
@@ -33,6 +36,49 @@ class Keyed(Numbers):
     def _call_is(self, term: Apply, values: Sequence[object]) -> Bounds:
         return self._keyed_is(term, values) or super()._call_is(term, values)
 
+    def _compared(self, term: Apply) -> Bounds:
+        left, right = term.args
+        name = term.name
+        if isinstance(left, Known):
+            left, right, name = right, left, MIRRORED[name]
+        return self._keyed_compared(left, name, right) or super()._compared(term)
+
+    def _test(self, atom: Test) -> Bounds:
+        if any(self._keyed(each) is NOWHERE for each in atom.term.args):
+            return NEVER
+        return super()._test(atom)
+
+    def _view(self, term: Symbol) -> View | None:
+        found = super()._view(term)
+        keyed = self._keyed(term) if found is None else None
+        if keyed is None or keyed is NOWHERE:
+            return found
+        unsure = any_of((keyed.unsure, _is_other(keyed, "string")))
+        return View(keyed.expr, unsure, keyed.when or f"{term} is no string")
+
+    def _side(self, term: Symbol) -> Side | None:
+        found = self._keyed(term)
+        if found is None or found is NOWHERE:
+            return super()._side(term)
+        kinds = {kind: cel.check(cel.has_type(found.expr, of_cel)) for kind, of_cel in OF_CEL.items()}
+        large = cel.disjunction(
+            cel.call("_>=_", found.expr, cel.double(ROUNDED)),
+            cel.call("_<=_", found.expr, cel.double(-ROUNDED)),
+        )
+        rounded = cel.check(cel.conjunction(cel.has_type(found.expr, "double"), large))
+        return Side(kinds, found.expr, found.unsure, found.when, rounded)
+
+    def _keyed_compared(self, term: Symbol, name: str, limit: Symbol) -> Bounds | None:
+        """Whether the claim is a number below or above a constant."""
+        value = limit.value if isinstance(limit, Known) else None
+        found, bound = self._keyed(term), cel.constant(value)
+        if found is None or bound is None or type(value) not in (int, float) or is_rounded(value):
+            return None
+        ordered = cel.call(ORDER[name], found.expr, bound)
+        number = exactly(cel.check(cel.conjunction(cel.has_type(found.expr, "double"), ordered)))
+        number = self._unless(number, _is_other(found, "double"), f"{term} is no number")
+        return self._unless(number, found.unsure, found.when)
+
     def _keyed_there(self, term: Symbol) -> Bounds | None:
         """Whether there is such a claim. None for what is looked up otherwise, as below."""
         found = self._keyed(term)
@@ -49,6 +95,8 @@ class Keyed(Numbers):
         if found is NOWHERE:
             return NEVER
         if found is None or any(value is None or isinstance(value, list | dict) for value in values):
+            return None
+        if any(map(is_rounded, values)):
             return None
         constants = [each for value in values if (each := cel.constant(value)) is not None]
         if len(constants) < len(values):
@@ -100,7 +148,19 @@ class Keyed(Numbers):
         if not isinstance(step, Input | Apply):
             return None
         found = self._view(step)
-        return None if found is None or found.typed else found
+        if found is None or not found.typed:
+            return found
+        claim = self._source(step)
+        if not isinstance(claim, ClaimSource):
+            return None
+        # A number may be a place in an array.
+        other = all_of((claim_defined(claim), negate(claim_kind(claim, "string"))))
+        return View(found.expr, any_of((found.unsure, other)), f"{step} is no string")
+
+
+def _is_other(found: View, kind: str) -> Predicate:
+    """The claim is there, and of another type."""
+    return cel.check(cel.call("_!=_", cel.call("type", found.expr), cel.name(kind)))
 
 
 def _apart(term: Symbol) -> tuple[Symbol, list[object]]:

@@ -56,22 +56,22 @@ class Ordered(Dated):
         found = self._unless(found, any_of((one.rounded, other.rounded)), ROUNDED_IN_WORDS)
         return self._unless(found, any_of((one.unsure, other.unsure)), one.when or other.when)
 
-    def _side(self, term: Symbol) -> _Side | None:
+    def _side(self, term: Symbol) -> Side | None:
         source = self._source(term)
         if isinstance(source, ClaimSource):
             kinds = {kind: claim_kind(source, kind) for kind in KINDS}
-            return _Side(kinds, source.expr, rounded=rounded(source))
+            return Side(kinds, source.expr, rounded=rounded(source))
         if isinstance(term, Known):
-            return _Side({"string": YES}, cel.text(term.value)) if isinstance(term.value, str) else None
+            return Side({"string": YES}, cel.text(term.value)) if isinstance(term.value, str) else None
         found = self._view(term)
         if found is None or found.typed:
             return None
         there = cel.check(cel.equal(found.expr, found.expr))
-        return _Side({"string": there}, found.expr, found.unsure, found.when)
+        return Side({"string": there}, found.expr, found.unsure, found.when)
 
 
 @dataclass(frozen=True)
-class _Side:
+class Side:
     """A value that is compared: the types that it may have, each with what says that it has it.
 
     Of the requests of `unsure`, those in words `when`, nothing is known of it.
@@ -84,6 +84,6 @@ class _Side:
     rounded: Predicate = NO
 
 
-def _higher(side: _Side, kind: str) -> Iterator[Predicate]:
+def _higher(side: Side, kind: str) -> Iterator[Predicate]:
     """The value is of a type that comes later in Rego's order."""
     return (there for each, there in side.kinds.items() if KINDS.index(each) > KINDS.index(kind))

@@ -32,7 +32,7 @@ from palisade.enforce.envoy.matchers.writing import expressions
 from palisade.enforce.envoy.values.sources import ROUNDED, ClaimSource, FieldSource, TokenClaim
 
 _LIMIT = sys.float_info.max
-_KINDS = {
+OF_CEL = {
     "string": "string",
     "number": "double",
     "boolean": "bool",
@@ -40,6 +40,7 @@ _KINDS = {
     "array": "list",
     "object": "map",
 }
+"""The types of JSON, and what CEL calls them."""
 _STRING = ValueMatcher()
 """Takes each string, whatever its bytes are."""
 _STRING.string_match.safe_regex.regex = r"\C*"
@@ -61,7 +62,7 @@ def claim_kind(claim: ClaimSource, kind: str) -> Predicate:
         return claim.of_kind(kind)
     if kind == "string" and not claim.indexed:
         return claim.check(_STRING)  # a fifth of what an expression takes
-    exact = cel.check(cel.has_type(claim.expr, _KINDS[kind]))
+    exact = cel.check(cel.has_type(claim.expr, OF_CEL[kind]))
     if kind != "object" or claim.indexed:
         return exact
     # Asked of every request whose rules look at a claim's members and hardly ever true: what costs less rules
@@ -271,6 +272,7 @@ def _envoy_string(matcher: StringMatcher) -> EnvoyString:
 
 
 __all__ = [
+    "OF_CEL",
     "Check",
     "claim_compared",
     "claim_defined",
