@@ -9,10 +9,11 @@ from palisade.rego.builtins.operands import string
 from palisade.rego.builtins.registry import Context, builtin
 from palisade.rego.values import UNDEFINED, Value, key
 
+_PLAIN = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _FORMS = re.compile(
-    r"(?:urn:uuid:)?[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
-    r"|\{[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\}|[0-9a-f]{32}",
-    re.IGNORECASE,
+    # OPA takes any two characters for braces.
+    rf"(?:(?:urn:uuid:)?({_PLAIN})|[\0-\x7f]({_PLAIN})[\0-\x7f]|([0-9a-f]{{32}}))",
+    re.IGNORECASE | re.ASCII,
 )
 # Between the epoch of UUIDs, 15 October 1582, and the one of Unix, in units of 100 ns.
 _EPOCHS = 0x01B21DD213814000
@@ -33,9 +34,10 @@ def uuid_rfc4122(ctx: Context, k: Value) -> str:
 def uuid_parse(x: Value) -> Value:
     """Version and variant, for the versions 1 and 2 what else they tell; undefined for what is no UUID."""
     text = string(x, 1)
-    if not _FORMS.fullmatch(text):
+    found = _FORMS.fullmatch(text)
+    if found is None:
         return UNDEFINED
-    parsed = uuid.UUID(text)
+    parsed = uuid.UUID(found[found.lastindex or 0])
     version = parsed.bytes[6] >> 4
     result: dict[str, Value] = {"version": version, "variant": _variant(parsed)}
     if version in (1, 2):

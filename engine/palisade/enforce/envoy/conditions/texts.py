@@ -14,7 +14,7 @@ from xds.type.matcher.v3.string_pb2 import StringMatcher
 
 from palisade.enforce.envoy import hints
 from palisade.enforce.envoy.conditions.calls import IS_KIND
-from palisade.enforce.envoy.conditions.cutting import Cutting
+from palisade.enforce.envoy.conditions.identifiers import Identifiers
 from palisade.enforce.envoy.conditions.leading import begins
 from palisade.enforce.envoy.conditions.orders import MIRRORED
 from palisade.enforce.envoy.conditions.views import behind, up_to
@@ -67,7 +67,7 @@ class _Encoded:
         return odd if fewer is None else any_of((odd, text_check(self.header.text, fewer)))
 
 
-class Texts(Cutting):
+class Texts(Identifiers):
     """Lowers tests of what is cut out of texts and of the path, and of the user of HTTP Basic."""
 
     def _takes(self, term: Apply) -> Bounds:

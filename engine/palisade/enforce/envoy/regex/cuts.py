@@ -49,6 +49,11 @@ class Cut:
         return f"(?s){self.before}(?:{pattern}){self.behind}"
 
     @property
+    def is_plain(self) -> bool:
+        """Whether it may be any text without some characters, as it stands there."""
+        return not (self.firsts or self.lasts or self.fold or self.apart or self.filled)
+
+    @property
     def any(self) -> str:
         """Any characters that can stand in it."""
         return self.any_but("")
