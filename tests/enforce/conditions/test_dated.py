@@ -52,13 +52,23 @@ IDIOMS = (
     "not time.parse_rfc3339_ns(claims.until) < now",
     "until := time.parse_rfc3339_ns(claims.until); now < until",
     "count({1 | told > now}) == 0",
+    # Of the members of a claim, and of what else only expressions reach.
+    "some grant in claims.grants; time.parse_rfc3339_ns(grant.until) > now",
+    "some grant in claims.grants; now >= time.parse_rfc3339_ns(grant.until); grant.name == `b`",
+    "every grant in claims.grants { time.parse_rfc3339_ns(grant.until) > now }",
+    "some grant in claims.grants; not time.parse_rfc3339_ns(grant.until) > now; grant.name == `b`",
+    f'some grant in claims.grants; time.parse_ns("2006-01-02", grant.until) <= {CONSTANT}',
+    "time.parse_rfc3339_ns(claims.at[http.method]) > now",
+    'time.parse_rfc3339_ns(split(claims.piped, "|")[1]) > now',
+    'time.parse_ns("2006-01-02 15:04:05", claims.spaced) > now',
+    f'not time.parse_ns("2006-01-02 15:04:05", body.spaced) > {CONSTANT}',
+    'some spaced in claims.all; time.parse_ns("2006-01-02 15:04:05", spaced) < now',
 )
 OTHERS = (
     "told * 2 < now",
     "told - now == 0",
     "told + time.parse_rfc3339_ns(claims.until) > now",
     "told - time.parse_rfc3339_ns(claims.until) > now",
-    'time.parse_ns("2006-01-02 15:04:05", http.headers["x-d"]) > now',
     'time.parse_ns("2006", http.headers["x-d"]) > now',
     'time.parse_ns(claims.until, http.headers["x-d"]) > now',
     'time.parse_rfc3339_ns(trim_space(http.headers["x-t"])) > now',
@@ -93,8 +103,17 @@ def _asked() -> list[Request]:
     found = [Request(), Request(target="/?until="), Request(target="/?until", token=Token("corp"))]
     for at, text in enumerate(texts):
         other = texts[(at * 7 + 1) % len(texts)]
-        body = json.dumps({"until": text})
-        kinds = (Request(token=Token("corp", {"until": text})), Request("POST", body=body, headers=_JSON))
+        body = json.dumps({"until": text, "spaced": text[:-1].replace("T", " ")})
+        grants = [
+            {"until": each, "name": name} for each, name in ((text[:10], "a"), (text, "b"), (other, "c"))
+        ]
+        of_claims = {"grants": grants[at % 2 :], "at": {"GET": text}, "piped": f"a|{text}"}
+        spaced = text[:-1].replace("T", " ")
+        of_claims |= {"spaced": spaced, "all": [text, spaced]}
+        kinds = (
+            Request(token=Token("corp", {"until": text, **of_claims})),
+            Request("POST", body=body, headers=_JSON),
+        )
         found += kinds
         plain = text.isascii() and text.strip() == text
         if plain:
@@ -105,6 +124,10 @@ def _asked() -> list[Request]:
     for value in (1, 1.5e18, True, None, [], ["2028-01-01T00:00:00Z"], {"a": 1}):
         found += [
             Request(token=Token("corp", {"until": value})),
+            Request(
+                token=Token("corp", {"grants": [{"until": value, "name": "b"}, value], "at": {"GET": value}})
+            ),
+            Request(token=Token("corp", {"grants": value, "at": value, "piped": value})),
             Request("POST", body=json.dumps({"until": value}), headers=_JSON),
         ]
     return found
@@ -159,11 +182,14 @@ def test_what_envoy_reads_is_a_time_to_rego() -> None:
     may_be = re2.compile(dates.MAY_BE_DATE)
     for layout, (pattern, _) in dates.LAYOUTS.items():
         plain = re2.compile(pattern)
+        parts = [[re2.compile(each) for each in ways] for ways in dates.in_parts(pattern)]
         taken = 0
         for _ in range(1500):
             text = _drawn(rng, layout)
             known = bool(read.query("data.p.ns", input=[layout, text]))
             taken += plain.fullmatch(text) is not None
+            in_parts = all(any(each.search(text) for each in ways) for ways in parts)
+            assert in_parts == (plain.fullmatch(text) is not None), (layout, text)
             assert known or plain.fullmatch(text) is None, (layout, text)
             assert not known or may_be.fullmatch(text) is not None, (layout, text)
         assert taken > 100
@@ -177,6 +203,8 @@ def _drawn(rng: random.Random, layout: str) -> str:
     fraction = rng.choice(("", "", ".5", ".123456789", ".1234567890", ",5"))
     offset = rng.choice(("Z", "Z", "+00:00", "-23:59", "+24:00", "+02:60", "z"))
     text = day if layout == "2006-01-02" else f"{day}T{clock}{fraction}{offset}"
+    if " " in layout:
+        text = text.replace("T", " ")[: -len(offset)]
     if rng.random() < 0.1:
         at = rng.randrange(len(text))
         text = text[:at] + rng.choice(("", "0", "9", " ", "x")) + text[at + 1 :]

@@ -7,6 +7,7 @@ is for the engine: other years, fractions of more than nine digits, hours of one
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from fractions import Fraction
 
 from cel.expr.syntax_pb2 import Expr
@@ -14,8 +15,9 @@ from cel.expr.syntax_pb2 import Expr
 from palisade.enforce.envoy.conditions.linear import NOW, Sum, Summand, sum_of
 from palisade.enforce.envoy.conditions.orders import MIRRORED, ORDER, OTHERWISE
 from palisade.enforce.envoy.conditions.stamps import Stamps
+from palisade.enforce.envoy.conditions.views import View
 from palisade.enforce.envoy.matchers import cel
-from palisade.enforce.envoy.matchers.bounds import NEVER, Bounds, both
+from palisade.enforce.envoy.matchers.bounds import NEVER, Bounds, both, exactly
 from palisade.enforce.envoy.matchers.predicate import Predicate, all_of, any_of, negate
 from palisade.enforce.envoy.regex import dates
 from palisade.enforce.envoy.values.sources import Missing
@@ -99,14 +101,33 @@ class Dated(Stamps):
         pattern, behind = dates.LAYOUTS[_layout(term)]
         found, may_be = (self._written_as(text, each) for each in (pattern, dates.MAY_BE_DATE))
         view = self._view(text)
+        if found is None and view is not None:
+            found = _in_parts(view, dates.in_parts(pattern))
+            may_be = may_be or _in_parts(view, ((dates.MAY_BEGIN_DATE,),))
         if found is None or may_be is None or view is None:
             return None
         plain = all_of((found.surely, negate(view.unsure)))
         perhaps = any_of((may_be.possibly, view.unsure))
         other = all_of((perhaps, negate(plain)))
         self._unless(NEVER, other, f"{text} is a time that is written otherwise than 2030-01-31T12:00:00Z")
-        expr = cel.call("timestamp", cel.between("", view.expr, behind))
+        written = cel.between("", view.expr, behind)
+        if " " in pattern:
+            written = cel.call(
+                "re.extract", view.expr, cel.text("^([^ ]*) (.*)$"), cel.text(f"\\1T\\2{behind}")
+            )
+        expr = cel.call("timestamp", written)
         return _Date(expr, Bounds(plain, perhaps))
+
+
+def _in_parts(view: View, parts: Iterable[Iterable[str]]) -> Bounds | None:
+    """The text is written so, where the pattern of all of it is too large for an expression."""
+    found: list[Predicate] = []
+    for ways in parts:
+        tests = [cel.matches(view.expr, each) for each in ways]
+        if None in tests:
+            return None
+        found.append(any_of(cel.check(each) for each in tests if each is not None))
+    return exactly(all_of(found))
 
 
 def _is_date(term: object) -> bool:
