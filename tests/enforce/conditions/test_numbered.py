@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from lowered import judge_natively, subject_of
+from lowered import allowing, judge, judge_natively, subject_of
 
 from palisade import rego
 from palisade.policy.providers import Provider
-from palisade.testing.equivalence import Bed, Issuers, Request, Token
+from palisade.testing.equivalence import Bed, Issuers, Request, Tally, Token
 
 HEAD = """package p
 import input.attributes.request.http
@@ -58,3 +58,55 @@ def test_texts_with_numbers(bed: Bed, providers: tuple[Provider, ...], issuers: 
         for idiom in IDIOMS
     ]
     judge_natively(bed, subjects, _asked(), residual=0.65)
+
+
+BESIDE = tuple(
+    f"{no}{test}"
+    for no in ("", "not ")
+    for test in (
+        'http.path == sprintf("/t/%s/u/%d", [claims.t, claims.id])',
+        'http.path == sprintf("/t/%s%d", [claims.t, claims.id])',
+        'http.path == sprintf("/t/%s/%d%%x", [claims.t, claims.id])',
+        'http.path == sprintf("/%d/t/%s", [claims.id, claims.t])',
+        'http.path == sprintf("/%d/t/%s/%v", [claims.id, claims.t, claims.t])',
+        'startswith(http.path, sprintf("/%d/t/%s", [claims.id, claims.t]))',
+        'startswith(http.path, sprintf("/t/%s/u/%d", [claims.t, claims.id]))',
+        'concat("/", ["", "t", claims.t, "u", format_int(claims.id, 10)]) == http.path',
+        'sprintf("%s:%d", [claims.t, claims.id]) == http.headers["x-id"]',
+        'count([1 | some row in claims.rows; http.path == sprintf("/t/%s/u/%d", [row.t, row.id])]) > 0',
+        'http.headers["x-id"] == sprintf("%d:%s:%d", [claims.id, claims.t, claims.id])',
+    )
+)
+
+
+def _asked_beside() -> list[Request]:
+    found = [Request("GET", "/t/a/u/7", (("x-id", "a:7"),))]
+    texts = ("a", "", "7", "a/u/7", "7/t/a", "a:7", "a/u", "é", "a\\1", "\\", ".*", "a%x", 7, None, ["a"])
+    for at, number in enumerate(NUMBERS):
+        for place, text in enumerate(texts):
+            shown = str(text).replace("é", "%C3%A9").replace(" ", "%20")
+            written = (f"{number}", "7", "07", "12")[(at + place) % 4].replace(" ", "%20")
+            rows = [{"t": "b", "id": 3}, {"t": text, "id": number}, 7]
+            token = Token("corp", {"id": number, "t": text, "rows": rows})
+            key = (f"{text}:{written}", f"{written}:{text}:{written}")[at % 2]
+            headers = (("x-id", key.strip()),) if key.isascii() else ()
+            ends = ("", "x", "/x", "8")
+            for path in (
+                f"/t/{shown}/u/{written}{ends[at % 4]}",
+                f"/{written}/t/{shown}{ends[place % 3]}",
+                (f"/t/{shown}{written}", f"/t/{shown}/{written}%x", f"/{written}/t/{shown}/{shown}")[at % 3],
+            ):
+                found.append(Request("GET", path, headers, token))
+    return found
+
+
+@pytest.mark.parametrize("providers", [1], ids=("one",), indirect=True)
+def test_texts_with_numbers_beside_other_values(
+    bed: Bed, providers: tuple[Provider, ...], issuers: Issuers
+) -> None:
+    """Where the number comes first or last, and so its place is known, whatever digits the others have."""
+    unknown = ('"/t/%s%d"', '"%d:%s:%d"', 'startswith(http.path, sprintf("/t/%s')
+    others = [each for each in BESIDE if any(part in each for part in unknown)]
+    named = [each for each in BESIDE if each not in others]
+    judge_natively(bed, allowing(named, providers, issuers, head=HEAD), _asked_beside(), residual=0.75)
+    judge(bed, allowing(others, providers, issuers, head=HEAD), _asked_beside()[::3], Tally())

@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import takewhile
 
+from palisade.enforce.envoy.conditions.views import View
 from palisade.enforce.envoy.conditions.wildcards import Wildcards
 from palisade.enforce.envoy.matchers import cel
-from palisade.enforce.envoy.matchers.bounds import NEVER, Bounds, exactly
+from palisade.enforce.envoy.matchers.bounds import ALWAYS, NEVER, Bounds, both, exactly
 from palisade.enforce.envoy.matchers.predicate import all_of, negate
 from palisade.enforce.envoy.regex import patterns
 from palisade.enforce.envoy.values.claims import claim_defined, claim_kind
 from palisade.enforce.envoy.values.numerals import Numeral
 from palisade.enforce.envoy.values.sources import ClaimSource
 from palisade.rego.partial.formulas.formula import Same
-from palisade.rego.partial.formulas.terms import Apply, Symbol
+from palisade.rego.partial.formulas.terms import Apply, ArrayOf, Element, Input, Known, Symbol
+from palisade.rego.records import record
 
 _DIGITS = "(0|[1-9][0-9]{0,15})"
 _NUMERAL = re.compile(_DIGITS)
@@ -29,6 +32,8 @@ class Numbered(Wildcards):
     def _same(self, atom: Same) -> Bounds:
         for text, made in ((atom.left, atom.right), (atom.right, atom.left)):
             found = self._with_number(text, made, "$")
+            if found is None and (beside := self._beside(text, made)) is not None:
+                found = self._beside_is(beside, self._same(Same(beside.text, beside.made)))
             if found is not None:
                 return found
         return super()._same(atom)
@@ -38,6 +43,10 @@ class Numbered(Wildcards):
         match term:
             case Apply("startswith", (text, made)):
                 found = self._with_number(text, made, "")
+                beside = self._beside(text, made) if found is None else None
+                if beside is not None and beside.first:
+                    same = self._between_texts(Apply("startswith", (text, beside.made)))
+                    found = self._beside_is(beside, same)
         return found or super()._between_texts(term)
 
     def _takes(self, term: Apply) -> Bounds:
@@ -79,9 +88,69 @@ class Numbered(Wildcards):
         taken = None if view is None else cel.captured(view.expr, pattern)
         if view is None or taken is None:
             return None
+        return self._is_number(numbers[0], source, View(taken, view.unsure, view.when))
+
+    def _beside(self, text: Symbol, made: Symbol) -> _Beside | None:
+        """None for what is not made of texts and one number, of which the place is known."""
+        found = _beside(text, made) if isinstance(text, Input | Element | Apply) else None
+        if found is None or type(self._source(found.number)) is not ClaimSource:
+            return None
+        return None if self._view(found.taken) is None else found
+
+    def _beside_is(self, beside: _Beside, same: Bounds) -> Bounds:
+        """What stands in the place of the number are its digits, and the text is the `same` with them."""
+        source, taken = self._source(beside.number), self._view(beside.taken)
+        if not isinstance(source, ClaimSource) or taken is None:
+            raise TypeError(f"{beside.number} is no claim")
+        return self._is_number(beside.number, source, taken, same)
+
+    def _is_number(self, number: Symbol, source: ClaimSource, digits: View, also: Bounds = ALWAYS) -> Bounds:
+        """The digits are those of the number, and of such numbers that holds also."""
         plain = Numeral(source).plain
-        same = cel.check(cel.equal(cel.call("double", taken), source.expr))
-        found = self._unless(exactly(all_of((plain, same))), view.unsure, view.when)
+        same = cel.check(cel.equal(cel.call("double", digits.expr), source.expr))
+        found = self._unless(exactly(all_of((plain, same))), digits.unsure, digits.when)
         other = all_of((claim_defined(source), negate(plain)))
-        when = f"{numbers[0]} is no whole number, or a large one"
-        return self._unless(found, other, when)
+        return self._unless(both((found, also)), other, f"{number} is no whole number, or a large one")
+
+
+@record()
+class _Beside:
+    """A number that stands in a text beside other values: `taken` is what stands in its place in another
+    text, and `made` the text with that in place of the number. `first` tells whether it is the first value.
+    """
+
+    text: Input | Element | Apply
+    number: Symbol
+    taken: Apply
+    made: Apply
+    first: bool
+
+
+def _beside(text: Input | Element | Apply, made: Symbol) -> _Beside | None:
+    """None for other texts, and where the place of the number is not known: it is where the constant before
+    the first value ends, or the one behind the last begins."""
+    parts = patterns.with_verbs(made) or []
+    values = [(at, verb, part) for at, (verb, part) in enumerate(parts) if not isinstance(part, str)]
+    numbers = [(at, part) for at, verb, part in values if verb == "d"]
+    if len(values) < 2 or len(numbers) != 1 or any(verb not in ("s", "v", "d", "") for _, verb, _ in values):
+        return None
+    at, number = numbers[0]
+    before = "".join(str(part) for _, part in _constants(parts[:at][::-1])[::-1])
+    behind = "".join(str(part) for _, part in _constants(parts[at + 1 :]))
+    first, last = at == values[0][0], at == values[-1][0]
+    if first and behind and not behind[0].isdigit():
+        pattern = f"(?s)^{patterns.quote(before)}{_DIGITS}{patterns.quote(behind)}"
+    elif last and before and not before[-1].isdigit() and not (behind and behind[0].isdigit()):
+        pattern = f"(?s)^.*{patterns.quote(before)}{_DIGITS}{patterns.quote(behind)}$"
+    else:
+        return None
+    found = Apply("regex.find_all_string_submatch_n", (Known(pattern), text, Known(1)))
+    taken = Apply(".", (Apply(".", (found, Known(0))), Known(1)))
+    items = tuple(taken if part == number and verb == "d" else part for _, verb, part in values)
+    form = "".join(part.replace("%", "%%") if isinstance(part, str) else "%s" for _, part in parts)
+    return _Beside(text, number, taken, Apply("sprintf", (Known(form), ArrayOf(items))), first)
+
+
+def _constants(parts: Sequence[tuple[str, str | Symbol]]) -> list[tuple[str, str | Symbol]]:
+    """Those up to the next value."""
+    return list(takewhile(lambda each: isinstance(each[1], str), parts))
