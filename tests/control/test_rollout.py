@@ -148,8 +148,8 @@ def test_requests_that_began_before_a_key_was_gone_are_decided(project: Project)
             for settings in ("before", ""):
                 enforcements = {"hello": replace(offered, settings=settings)}
                 await engine.rollout.put(replace(engine.deployment, enforcements=enforcements))
-            engine.rollout.by_settings("hello", "before")
+            engine.rollout.choose("hello", "before", bodiless=False)
             with pytest.raises(StaleError):
-                engine.rollout.by_settings("hello", "never")
+                engine.rollout.choose("hello", "never", bodiless=False)
 
     run(session())

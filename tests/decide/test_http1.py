@@ -317,7 +317,7 @@ def test_closing_lets_an_answer_under_way_go_out_and_then_ends_the_connection() 
 
 def test_what_fails_to_be_answered_ends_the_connection(caplog: pytest.LogCaptureFixture) -> None:
     class Broken:
-        def answer(self, *_: object) -> None:
+        def answer(self, *_: object, bodies: bool) -> None:
             raise RuntimeError("a fault of ours")
 
     async def talk(client: Client, checks: Checks) -> None:

@@ -231,7 +231,7 @@ class Engine:
             budget=_PATIENCE * RESIDUAL_SECONDS,
             comparison=self.shadowing,
             telling=Telling(self.explanations, self.decisions, self.rollout.decides),
-            by_settings=self.rollout.by_settings,
+            choosing=self.rollout.choose,
         )
         XdsServer(self.cache, authorizer=SpiffeAuthorizer()).register(server)
         authorization.add_to(server)

@@ -62,6 +62,11 @@ class Deployment:
         enforcement = self.enforcements.get(function)
         return enforcement.settings if enforcement is not None else ""
 
+    def reads_bodies(self, function: str) -> bool:
+        """Whether the bodies of requests to a function are needed where the engine decides."""
+        enforcement = self.enforcements.get(function)
+        return enforcement is not None and enforcement.body
+
     @property
     def rules(self) -> RuleCounts:
         """How many rules there are, each counted as at the function where it needs the engine most."""

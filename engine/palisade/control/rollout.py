@@ -39,7 +39,7 @@ _NAMES_DELAY = 0.3
 
 _LINGERING = 2.0
 """How many seconds a revision is kept that believes other issuers than the one which a sidecar has taken
-in its place: requests that began under it may still be on their way."""
+in its place, or reads no bodies, as that one does: requests that began under it may still be on their way."""
 
 
 class Rollout:
@@ -116,14 +116,17 @@ class Rollout:
         """
         return self._decide(self._of(function), function, document)
 
-    def by_settings(self, function: str, settings: str) -> Evaluator:
-        """The same for requests whose tokens were looked at by these settings: by a revision that has them.
+    def choose(self, function: str, settings: str, *, bodiless: bool) -> Evaluator:
+        """The same for requests whose tokens were looked at by these settings, if any: by a revision that has
+        them. It asks for no body where one may have been left out.
 
         While a revision changes, that may be the one before or the one that comes. Raises StaleError.
         """
         running, wanted, before = self._of(function), self.wanted(function), self._lingering.get(function)
         for each in (running, wanted, before):
-            if each is not None and each.settings(function) == settings:
+            if each is None or settings not in ("", each.settings(function)):
+                continue
+            if not (bodiless and each.reads_bodies(function)):
                 return partial(self._decide, each)
         raise StaleError
 
@@ -180,7 +183,10 @@ class Rollout:
 
     def _linger(self, function: str, before: Deployment | None) -> None:
         after = self._of(function)
-        if before is None or after is None or before.settings(function) in ("", after.settings(function)):
+        if before is None or after is None:
+            return
+        same_issuers = before.settings(function) in ("", after.settings(function))
+        if same_issuers and not (after.reads_bodies(function) and not before.reads_bodies(function)):
             return
         self._lingering[function] = before
         self._tasks.spawn(self._let_go(function, before))

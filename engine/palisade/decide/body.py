@@ -9,11 +9,17 @@ import json
 from codecs import BOM_UTF8
 from collections.abc import Mapping
 
+from envoy.service.auth.v3.attribute_context_pb2 import AttributeContext
+
 from palisade.decide import multipart
 from palisade.decide.urls import parse_query
 from palisade.rego.builtins.operands import characters, from_bytes
 from palisade.rego.text import loads
 from palisade.rego.values import Value
+from palisade_sidecar.chunks import CHUNKS_HEADER
+
+BODIES = "palisade-bodies"
+"""Metadata of a call by which a sidecar says that it sends the bodies of requests along."""
 
 PARTIAL = "x-envoy-auth-partial-body"
 """Envoy says here whether it cut the body; where it sends one, it overwrites what a client sent."""
@@ -21,6 +27,17 @@ PARTIAL = "x-envoy-auth-partial-body"
 BODY_BYTES = 1 << 20
 """How much of a body the engine gets to see. What is as long or longer is `input.truncated_body`: Envoy 1.40
 asks as soon as it holds so many bytes, and says that it cut a body only where it held more by then."""
+
+
+def left_out(http: AttributeContext.HttpRequest) -> bool:
+    """Whether a request may have a body that is not there, where bodies are not sent along."""
+    if http.raw_body or http.body:
+        return False
+    length: str | None = http.headers.get("content-length")
+    if length is not None:
+        return bool(length.strip("0"))
+    # Over HTTP/1 a body is announced, over HTTP/2 it need not be.
+    return CHUNKS_HEADER in http.headers or not http.protocol.startswith("HTTP/1")
 
 
 class BodyError(ValueError):

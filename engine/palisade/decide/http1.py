@@ -17,6 +17,7 @@ import httptools
 from envoy.service.auth.v3.external_auth_pb2 import CheckRequest, CheckResponse
 from google.protobuf.message import DecodeError
 
+from palisade.decide.body import BODIES
 from palisade.decide.peer import function_of_certificate
 from palisade.decide.question import Asker
 
@@ -29,6 +30,7 @@ MAX_BYTES = 4 << 20
 INVALID_ARGUMENT, DEADLINE_EXCEEDED, UNIMPLEMENTED, INTERNAL = 3, 4, 12, 13  # grpc.StatusCode
 
 _PREFIX = 5  # a flag for compression, and the length in four bytes
+_BODIES = BODIES.encode()
 _UNITS = {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e-6, b"n": 1e-9}
 
 _HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/grpc\r\n"
@@ -41,7 +43,13 @@ class Answerer(Protocol):
     """What answers checks: `palisade.decide.service.Authorization`."""
 
     def answer(
-        self, request: CheckRequest, proven: str | None, patience: float | None, asker: Asker
+        self,
+        request: CheckRequest,
+        proven: str | None,
+        patience: float | None,
+        asker: Asker,
+        *,
+        bodies: bool,
     ) -> Coroutine[Any, Any, None] | None: ...
 
 
@@ -84,6 +92,7 @@ class _Connection(asyncio.Protocol):
     def _expect(self) -> None:
         self._url = b""
         self._timeout = b""
+        self._bodies = False
         self._body: list[bytes] = []
         self._size = 0
 
@@ -125,6 +134,8 @@ class _Connection(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         if name == b"grpc-timeout":
             self._timeout = value
+        elif name == _BODIES:
+            self._bodies = True
 
     def on_body(self, body: bytes) -> None:
         self._body.append(body)
@@ -135,6 +146,7 @@ class _Connection(asyncio.Protocol):
             self._refuse(_BAD_REQUEST)
             return
         url, body, patience = self._url, b"".join(self._body), _seconds(self._timeout)
+        bodies = self._bodies
         self._expect()
         if url != METHOD:
             self._send(_failure(UNIMPLEMENTED, b"there is only " + METHOD))
@@ -148,7 +160,7 @@ class _Connection(asyncio.Protocol):
             self._send(_failure(INVALID_ARGUMENT, b"the message is no CheckRequest"))
             return
         self._asked = True
-        waiting = self._service.answer(request, self._proven, patience, self)
+        waiting = self._service.answer(request, self._proven, patience, self, bodies=bodies)
         if waiting is not None:
             self._answering = asyncio.get_running_loop().create_task(waiting)
             self._answering.add_done_callback(self._decided)

@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import grpc.aio
 from envoy.service.auth.v3.external_auth_pb2 import CheckRequest, CheckResponse
@@ -20,6 +20,7 @@ from envoy.service.auth.v3.external_auth_pb2_grpc import (
 )
 
 from palisade.decide.backends.interface import BackendError
+from palisade.decide.body import left_out
 from palisade.decide.decision import Decision, denied, from_value
 from palisade.decide.event import DecisionRecord
 from palisade.decide.explaining import Telling
@@ -60,14 +61,19 @@ returns an awaitable, so that other decisions go on meanwhile; it is cancelled a
 """
 
 
-BySettings = Callable[[str, str], Evaluator]
-"""The evaluator for requests to a function whose tokens were looked at by settings of that name
-(`palisade.decide.verified`); raises StaleError."""
+class Choosing(Protocol):
+    """The evaluator for what a sidecar has made of a request to a function."""
+
+    def __call__(self, function: str, settings: str, *, bodiless: bool) -> Evaluator:
+        """`settings` name those by which its tokens were looked at (`palisade.decide.verified`); empty where
+        nothing tells. One that is `bodiless` may have a body that the sidecar has not sent along. Raises
+        StaleError."""
+        ...
 
 
 class StaleError(Exception):
-    """A request's tokens were looked at by settings of no revision that is known any more: it would have to
-    be decided by the rules of one revision and the issuers of another."""
+    """A request was made ready for no revision that is known any more: it would have to be decided by the
+    rules of one revision with the issuers of another, or without the body that they ask for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +116,12 @@ class Authorization(AuthorizationServicer):  # type: ignore[misc]  # generated c
         budget: float = 1.0,
         comparison: Comparison | None = None,
         telling: Telling | None = None,
-        by_settings: BySettings | None = None,
+        choosing: Choosing | None = None,
     ) -> None:
         """`budget` is in seconds, for evaluations that wait; `comparison` is with a shadow; `telling` tells
-        callers why; `by_settings` is asked in place of `evaluator` where a request tells its settings."""
+        callers why; `choosing` is asked in place of `evaluator` where not every revision may decide."""
         self._evaluator = evaluator
-        self._by_settings = by_settings
+        self._choosing = choosing
         self._decisions = decisions
         self._budget = budget
         self._comparison = comparison
@@ -142,20 +148,26 @@ class Authorization(AuthorizationServicer):  # type: ignore[misc]  # generated c
         return response
 
     def answer(
-        self, request: CheckRequest, proven: str | None, patience: float | None, asker: Asker
+        self,
+        request: CheckRequest,
+        proven: str | None,
+        patience: float | None,
+        asker: Asker,
+        *,
+        bodies: bool = True,
     ) -> Coroutine[Any, Any, None] | None:
         """Decides, and has `asker` take the answer soon; what is to be awaited where the evaluation waits.
         Never fails: an error is a denial with its reason in the log.
 
         `proven` is the function that the asking sidecar's certificate names (see `peer`); `patience` is how
-        many seconds the sidecar waits.
+        many seconds the sidecar waits. With `bodies` it sends along what a request has as body.
         """
         question = Question(request.attributes, asker, patience, time.time_ns(), time.perf_counter_ns())
         try:
             question.function = function_asked(proven, request.attributes)
             question.input = to_input(request, question.function)
             question.evaluating = time.perf_counter_ns()
-            evaluation = self._evaluator_for(question)(question.function, question.input)
+            evaluation = self._evaluator_for(question, bodies)(question.function, question.input)
             if not isinstance(evaluation, Evaluation):
                 return self._wait(question, evaluation)
         except Exception as error:
@@ -164,10 +176,13 @@ class Authorization(AuthorizationServicer):  # type: ignore[misc]  # generated c
             self._finish(question, evaluation, from_value(evaluation.value))
         return None
 
-    def _evaluator_for(self, question: Question) -> Evaluator:
-        settings = settings_met(question.attributes) if self._by_settings is not None else ""
-        if settings and self._by_settings is not None:
-            return self._by_settings(question.function, settings)
+    def _evaluator_for(self, question: Question, bodies: bool) -> Evaluator:
+        if self._choosing is None:
+            return self._evaluator
+        settings = settings_met(question.attributes)
+        bodiless = not bodies and left_out(question.attributes.request.http)
+        if settings or bodiless:
+            return self._choosing(question.function, settings, bodiless=bodiless)
         return self._evaluator
 
     async def _wait(self, question: Question, waiting: Awaitable[Evaluation]) -> None:
@@ -192,7 +207,7 @@ class Authorization(AuthorizationServicer):  # type: ignore[misc]  # generated c
         question.decided = False
         match error:
             case StaleError():
-                message = "the request began under settings of providers that are no longer in force"
+                message = "the request began under a revision that is no longer in force"
                 return denied(STALE_REQUEST, f"{message}: send it again", _UNAVAILABLE)
             case BackendError():
                 return denied(error.code, error.message, error.status)

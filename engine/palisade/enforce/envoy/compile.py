@@ -14,7 +14,7 @@ from envoy.extensions.filters.http.set_filter_state.v3.set_filter_state_pb2 impo
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 
-from palisade.decide.body import BODY_BYTES
+from palisade.decide.body import BODIES, BODY_BYTES
 from palisade.enforce.envoy.answers.ends import RESIDUAL
 from palisade.enforce.envoy.answers.filters import Answer, gate
 from palisade.enforce.envoy.bodies.reader import (
@@ -343,4 +343,7 @@ def _ask(function: Function, *, body: bool) -> ExtAuthz:
             max_request_bytes=BODY_BYTES, allow_partial_message=True, pack_as_bytes=True
         )
         config.with_request_body.CopyFrom(settings)
+        # Slots change one after the other, and the engine may decide by another revision than this one's:
+        # it is told that what has no body has none.
+        config.grpc_service.initial_metadata.add(key=BODIES, value="true")
     return config

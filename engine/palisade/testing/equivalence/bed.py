@@ -85,7 +85,15 @@ class _Witness:
         self.checks: defaultdict[str, list[CheckRequest]] = defaultdict(list)
         self._passes = CheckResponse(status={"code": 0}, ok_response={})
 
-    def answer(self, request: CheckRequest, proven: str | None, patience: float | None, asker: Asker) -> None:
+    def answer(
+        self,
+        request: CheckRequest,
+        proven: str | None,
+        patience: float | None,
+        asker: Asker,
+        *,
+        bodies: bool,
+    ) -> None:
         """As `palisade.decide.http1` asks for it."""
         self.checks[request.attributes.request.http.headers["x-request-id"]].append(request)
         asker.take(self._passes)
