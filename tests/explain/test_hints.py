@@ -81,3 +81,20 @@ def test_every_builtin_has_a_hint_that_does_not_repeat_it() -> None:
         why, hint = hints.of_call(Apply(name, (Input(("x",)),)))
         assert why, name
         assert hint, name
+
+
+def test_what_the_request_says_of_its_token_is_named() -> None:
+    """Keys that are constant are not asked for once more; nobody wrote the count of what is taken apart."""
+    asked = f"""{HEAD}allow if {{
+	[_, said, _] := io.jwt.decode(http.headers.x)
+	[valid, _, payload] := io.jwt.decode_verify(http.headers.x, {{"secret": "{"s" * 64}", "iss": said.iss}})
+	valid
+	payload.role == "a"
+}}
+"""
+    policy = rego.compile({"p.rego": asked})
+    outcome = evaluate(policy.plan(["data.p.allow"]), ("p", "allow"), policy.data)
+    coverage = decide(outcome, ["corp"]).coverage
+    reasons = [reason for rule in coverage for reason in rule.reasons if reason.always]
+    assert any('"iss" is what the request brings' in reason.hint for reason in reasons)
+    assert not any("count" in reason.text for reason in reasons)

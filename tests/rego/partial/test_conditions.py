@@ -82,6 +82,8 @@ FOLLOWED = (
     'p if not "a" in input.x',
     "p if count({v | some v in input.x}) == 0",
     'p if count([1 | some v in input.x; v == "a"]) > 0',
+    'p if { trace(sprintf("%v", [input.x])); input.x == "a" }',
+    'p if { not trace(sprintf("%v", [input.x])); input.x == "a" }',
     'p if count({v | some v in input.x; v != "a"}) >= 1',
     'p if 1 <= count({v | some v in input.x; v != "a"})',
     'p if not count({v | some v in input.x; v != "a"}) < 1',

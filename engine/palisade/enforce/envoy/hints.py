@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from palisade.rego.partial.formulas.terms import Apply, Symbol
+from palisade.rego.partial.formulas.terms import Apply, Known, ObjectOf, Symbol
 from palisade.rego.partial.symbols.objects import OBJECT
 from palisade.rego.terms import INFIX
 
@@ -175,10 +175,13 @@ def of_call(term: Apply) -> tuple[str, str]:
     """Why a call is for the engine, in words, and what to write in its place."""
     if OBJECT in (term.name, *(inner.name for inner in term.args[:1] if isinstance(inner, Apply))):
         return "makes an object whose keys the request brings", _ENTRIES
-    if term.name == "." and isinstance(term.args[0], Apply):
+    if term.name in (".", "count") and isinstance(term.args[0], Apply):  # [_, x] := f(..) counts, too
         inner = _innermost(term.args[0])
-        hint = _BASIC if str(term).startswith(("split(base64.", "split(base64url.")) else of_builtin(inner)
-        return f"looks into what {inner} makes of the request", hint
+        name = _OPERATORS.get(inner.name, inner.name)
+        hint = _of_constraints(inner) or of_builtin(name)
+        if str(term).startswith(("split(base64.", "split(base64url.")):
+            hint = _BASIC
+        return f"looks into what {name} makes of the request", hint
     sign = _OPERATORS.get(term.name)
     if sign in _ORDER:
         return f"compares by {sign} what Envoy cannot", _ORDERED
@@ -187,11 +190,25 @@ def of_call(term: Apply) -> tuple[str, str]:
     return f"calls {term.name} on what the request brings", of_builtin(term.name)
 
 
-def _innermost(term: Apply) -> str:
-    """The builtin whose answer is walked into."""
+def _innermost(term: Apply) -> Apply:
+    """The call whose answer is walked into."""
     while term.name == "." and isinstance(term.args[0], Apply):
         term = term.args[0]
-    return _OPERATORS.get(term.name, term.name)
+    return term
+
+
+def _of_constraints(call: Apply) -> str:
+    """What to do about constraints of a token that the request brings; empty where none but keys does."""
+    match call:
+        case Apply("io.jwt.decode_verify", (_, ObjectOf(items))):
+            brought = sorted(str(form) for form, item in items if not isinstance(item, Known))
+            if brought and not {*brought} & {"cert", "secret"}:
+                names = ", ".join(map('"{}"'.format, brought))
+                return (
+                    f"the keys are constant, but {names} is what the request brings: give a constant, in one"
+                    " call for each issuer or audience"
+                )
+    return ""
 
 
 def of_pair(left: Symbol, right: Symbol) -> str:

@@ -262,6 +262,11 @@ def _lower(run: Members, args: Sequence[Symbol]) -> Cases | None:
     return None
 
 
+def _trace(_: Members, args: Sequence[Symbol]) -> Cases | None:
+    """`trace(note)`, which leaves a note and holds."""
+    return [(TRUE, KNOWN_TRUE)] if is_text(args[0]) else None
+
+
 def _ordered(name: str) -> Callable[[Members, Sequence[Symbol]], Cases | None]:
     """`xs < y` and the like; of counts whether anything was counted: `count(xs) > 0`, `1 <= count(xs)`."""
     otherwise = arrays.of_order(name)
@@ -360,6 +365,7 @@ SPECIAL: dict[str, Callable[[Members, Sequence[Symbol]], Cases | None]] = {
     "sum": scores.made("sum"),
     **{name: _ordered(name) for name in ("gt", "gte", "lt", "lte")},
     "lower": _lower,
+    "trace": _trace,
     "graph.reachable": graphs.reachable,
     "replace": filled.replaced,
     "strings.replace_n": filled.replaced_at_once,
