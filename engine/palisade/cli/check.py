@@ -118,6 +118,8 @@ def find(
     not looked for: one may come of the other.
     """
     decision: tuple[str, ...] = ()
+    hosts: tuple[str, ...] | None = None
+    elsewhere = False
     if is_set(path):
         errors, policy_set, compiled = _errors(lambda: sets.load(path, rego_version=rego_version), known)
     else:
@@ -125,12 +127,21 @@ def find(
             inventory = inventory_file.load(path)
         except SourceError as error:
             return Found(0, error.errors)
-        decision = tuple(inventory.decision_path)
+        decision, hosts = tuple(inventory.decision_path), tuple(inventory.network.hosts)
+        elsewhere = inventory.backend is not None
         errors, policy_set, compiled = _errors(lambda: revisions.read_set(inventory), known, inventory)
     modules = len(policy_set.modules) + len(policy_set.tests)
     if errors or compiled is None:
         return Found(modules, errors)
-    warned = warnings.find(*compiled, policy_set, schemas=known, strict=strict, decision=decision)
+    warned = warnings.find(
+        *compiled,
+        policy_set,
+        schemas=known,
+        strict=strict,
+        decision=decision,
+        hosts=hosts,
+        elsewhere=elsewhere,
+    )
     if not modules:
         # Only of a set alone: an inventory lacks the rule that decides, which is an error.
         hint = "name the folder that holds your .rego files"

@@ -13,7 +13,7 @@ from difflib import get_close_matches
 from typing import Any, Final
 
 from palisade import rego
-from palisade.policy import input_reads, library, revisions
+from palisade.policy import input_reads, library, outside, revisions
 from palisade.policy.data import FILE_NAMES
 from palisade.policy.request_schema import KEYS, MEANT, SCHEMA
 from palisade.policy.sets import PolicySet
@@ -82,10 +82,13 @@ def find(
     schemas: Mapping[str, Any] | None = None,
     strict: bool = False,
     decision: Sequence[str] = (),
+    hosts: Sequence[str] | None = None,
+    elsewhere: bool = False,
 ) -> tuple[Diagnostic, ...]:
     """The warnings on a set that was compiled as it is served, and with its tests, in the order of places.
 
-    `decision` is the path below data of the rule that is asked about requests, where that is known.
+    `decision` is the path below data of the rule that is asked about requests, and `hosts` are those that
+    policies may reach, where that is known. `elsewhere` tells that an OPA server evaluates the rules.
 
     `schemas` are those that its author gave (see `schemas.load`): one of the input takes the place of what is
     known of requests. `strict` asks for what is named and never used, too.
@@ -101,6 +104,8 @@ def find(
     found += _unread_metadata((*rules, *tests))
     found += passed_over.find(served.checked, rules)
     found += failing.find(served.checked, served.data, rules)
+    if not elsewhere:
+        found += outside.find(rules, hosts)
     found += _misspelt_packages(rules, tuple(decision[:-1]))
     if not schemas or not {"schema", "input"} & schemas.keys():
         found += _unlike_requests(served, policy_set)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterable
 
 from palisade.rego.builtins.operands import string
 from palisade.rego.builtins.registry import Context, builtin
@@ -10,14 +11,20 @@ from palisade.rego.errors import BuiltinError
 from palisade.rego.values import Set, Value
 
 
-def check_host(ctx: Context, host: str) -> None:
-    """Raises a fatal BuiltinError for a host that the evaluation may not reach."""
+def is_listed(host: str, hosts: Iterable[str]) -> bool:
+    """Whether a host is one of those, of which `*.example.com` are all below that."""
     name = host.rstrip(".").lower()
-    for pattern in ctx.network.hosts:
+    for pattern in hosts:
         allowed = pattern.rstrip(".").lower()
         if name == allowed or (allowed.startswith("*.") and name.endswith(allowed[1:])):
-            return
-    raise BuiltinError(f"unallowed host: {host}: add it to the hosts that policies may reach", fatal=True)
+            return True
+    return False
+
+
+def check_host(ctx: Context, host: str) -> None:
+    """Raises a fatal BuiltinError for a host that the evaluation may not reach."""
+    if not is_listed(host, ctx.network.hosts):
+        raise BuiltinError(f"unallowed host: {host}: add it to the hosts that policies may reach", fatal=True)
 
 
 @builtin("net.lookup_ip_addr")
