@@ -13,6 +13,7 @@ from palisade.enforce.envoy.matchers.bounds import Bounds, Reason
 from palisade.enforce.envoy.matchers.entry import Entry, Verdict
 from palisade.enforce.envoy.matchers.predicate import YES, Predicate, all_of
 from palisade.enforce.envoy.values.joins import Join
+from palisade.enforce.envoy.values.lists import Listed
 from palisade.enforce.envoy.values.messages import Messages
 from palisade.enforce.envoy.values.puts import Coded, Put
 from palisade.enforce.envoy.values.shaped import Shaped
@@ -144,7 +145,7 @@ def end_of(
     told += [(_UNKEPT, hints.KEPT)] * bool(made.kept)
     told += [(_UNWRITTEN, hints.WRITTEN)] * any(isinstance(each, Written) for each in made.made.values())
     told += [(_UNPLAIN, hints.HEADERS)] * bool(made.headers)
-    told += [(_UNJOINED, hints.JOINED)] * any(isinstance(each, Join) for each in made.made.values())
+    told += [(_UNJOINED, hints.JOINED)] * any(isinstance(each, Join | Listed) for each in made.made.values())
     told += [(_UNSHAPED, hints.SHAPED)] * any(isinstance(each, Shaped) for each in made.made.values())
     told += [(_UNCODED, hints.CODED)] * any(
         isinstance(each, Coded) and not all(map(_is_of_each_request, each.parts))

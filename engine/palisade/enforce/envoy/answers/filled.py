@@ -10,6 +10,7 @@ from palisade.enforce.envoy.matchers.predicate import NO, YES, Predicate, text_c
 from palisade.enforce.envoy.regex import patterns
 from palisade.enforce.envoy.values.claims import claim_matches
 from palisade.enforce.envoy.values.joins import Join
+from palisade.enforce.envoy.values.lists import Listed
 from palisade.enforce.envoy.values.messages import Messages
 from palisade.enforce.envoy.values.numerals import Numeral
 from palisade.enforce.envoy.values.puts import Coded, Put
@@ -36,7 +37,7 @@ def is_filled(source: Brought) -> Predicate | None:
     """Where it is a text that a header may hold; None where Envoy cannot tell."""
     if isinstance(source, Messages | Coded):
         return YES  # `Template.told` says of all of them
-    if isinstance(source, Join | Shaped | Numeral | Written | Kept):
+    if isinstance(source, Join | Listed | Shaped | Numeral | Written | Kept):
         return source.plain
     if isinstance(source, TextSource):
         if source in CALLERS:
@@ -49,6 +50,8 @@ def matches(source: Brought, pattern: str) -> Predicate | None:
     """Where it is a text that the expression matches, or is surely one; None where Envoy cannot tell."""
     if isinstance(source, Messages | Written | Kept):
         return NO  # of messages only members of their own are written into JSON, and JSON has quotes itself
+    if isinstance(source, Listed):
+        return YES if source.glue is not None and source.unescaped else NO
     if isinstance(source, Join):
         put = (source.glue, *(each for step in source.picks.steps for each in step if isinstance(each, str)))
         return YES if all(map(_PLAIN_GLUE.fullmatch, put)) else NO  # its members are plain already

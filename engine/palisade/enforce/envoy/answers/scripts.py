@@ -14,9 +14,10 @@ from envoy.extensions.filters.http.lua.v3.lua_pb2 import Lua
 from palisade.decide.response import ANSWER_METADATA, EXT_AUTHZ, FIELD
 from palisade.enforce.envoy.regex.origins import Step
 from palisade.enforce.envoy.values.joins import Join
+from palisade.enforce.envoy.values.lists import Listed
 from palisade.enforce.envoy.values.messages import Made, Messages
 from palisade.enforce.envoy.values.numerals import Numeral
-from palisade.enforce.envoy.values.picks import Asked
+from palisade.enforce.envoy.values.picks import Asked, Picks
 from palisade.enforce.envoy.values.puts import Coded, Put
 from palisade.enforce.envoy.values.shaped import Shaped
 from palisade.enforce.envoy.values.sources import (
@@ -92,7 +93,7 @@ def _shapes(put: str | Put | Messages) -> bool:
             return bool(put.picks.asked or put.picks.steps)
         case Messages():
             return any(_shapes(part) for each in put.members for part in each.parts)
-    return isinstance(put, Shaped | Coded | Written)
+    return isinstance(put, Shaped | Coded | Written | Listed)
 
 
 def setting(values: Mapping[str, object], sources: Mapping[str, Put | Messages | Kept]) -> Lua | None:
@@ -160,7 +161,14 @@ def _text(put: Put) -> str:
     """What is put into an answer, as the script makes it."""
     match put:
         case Join():
-            return f"table.concat({put.way}({_picked(put)}), {_quoted(put.glue)})"
+            return f"table.concat({put.way}({_picked(_claim(put.claim), put.picks)}), {_quoted(put.glue)})"
+        case Listed():
+            lists = [_picked(f"members({_path(each.claim)})", each.picks) for each in put.picked]
+            lists += [f"{{{', '.join(map(_literal, put.also))}}}"] if put.also else []
+            members = f"{put.way}(all({', '.join(lists)}))"
+            return (
+                f"listed({members})" if put.glue is None else f"table.concat({members}, {_quoted(put.glue)})"
+            )
         case Numeral():
             return f'string.format("%d", {_claim(put.base)} + 0)'
         case Shaped():
@@ -188,15 +196,14 @@ _CODED = {
 """How a script encodes a text."""
 
 
-def _picked(join: Join) -> str:
-    """The members that are joined, as texts."""
-    members = _claim(join.claim)
-    if not join.picks.asked and not join.picks.steps:
+def _picked(members: str, picks: Picks) -> str:
+    """The members that are picked, as texts."""
+    if not picks.asked and not picks.steps:
         return members
     made = "each"
-    for step in join.picks.steps:
+    for step in picks.steps:
         made = _made(made, step)
-    asked = " and ".join((*map(_asked, join.picks.asked), made))
+    asked = " and ".join((*map(_asked, picks.asked), made))
     return f"picked({members}, function(each) return {asked} end)"
 
 
@@ -237,9 +244,18 @@ def _whole(base: ClaimSource | TextSource | Segment | Parameter) -> str:
 
 
 def _claim(claim: ClaimSource) -> str:
-    """A claim, as the script reaches it: Lua counts members from one."""
-    keys = (str(key + 1) if isinstance(key, int) else _quoted(str(key)) for key in claim.path)
-    return "tokens" + "".join(f"[{key}]" for key in keys)
+    """A claim, as the script reaches it."""
+    return "tokens" + "".join(f"[{key}]" for key in _keys(claim))
+
+
+def _path(claim: ClaimSource) -> str:
+    """The same for a claim that may be missing."""
+    return ", ".join(("tokens", *_keys(claim)))
+
+
+def _keys(claim: ClaimSource) -> Iterator[str]:
+    """Lua counts members from one."""
+    return (str(key + 1) if isinstance(key, int) else _quoted(str(key)) for key in claim.path)
 
 
 def _made(text: str, step: Step) -> str:

@@ -153,3 +153,28 @@ local function json(value, names, among)
   end
   return "{" .. table.concat(found, ",") .. "}"
 end
+
+local function members(value, ...)
+  for _, key in ipairs({...}) do
+    value = type(value) == "table" and value[key] or nil
+  end
+  return type(value) == "table" and value or {}
+end
+
+local function all(...)
+  local found = {}
+  for _, some in ipairs({...}) do
+    for _, each in ipairs(some) do
+      found[#found + 1] = each
+    end
+  end
+  return found
+end
+
+local function listed(texts)
+  local found = {}
+  for at, each in ipairs(texts) do
+    found[at] = '"' .. each .. '"'
+  end
+  return "[" .. table.concat(found, ",") .. "]"
+end

@@ -13,6 +13,7 @@ from palisade.enforce.envoy.matchers.predicate import NO, YES, Predicate, all_of
 from palisade.enforce.envoy.regex import patterns
 from palisade.enforce.envoy.tokens.crumbs import cookie_in
 from palisade.enforce.envoy.values.joins import join_of, joining_of
+from palisade.enforce.envoy.values.lists import Listing, listing_of
 from palisade.enforce.envoy.values.messages import Message, Messages
 from palisade.enforce.envoy.values.numerals import Numeral
 from palisade.enforce.envoy.values.puts import CODES, Coded, Put
@@ -117,6 +118,9 @@ class _Making:
         if joined is not None:
             self._ask_some(symbol)
             return self._marked(joined)
+        listing = listing_of(symbol, self.source)
+        if listing is not None and listing.listed.glue is not None:
+            return self._list(symbol, listing)
         verbs = patterns.with_verbs(symbol)
         if verbs is None:
             parts = patterns.parts(symbol)
@@ -148,6 +152,16 @@ class _Making:
                 raise UntoldError(joined)
             self.told.append(self.bounds(some).surely)
 
+    def _list(self, symbol: Symbol, listing: Listing) -> str:
+        """The members of several claims, or of one in JSON."""
+        if self.bounds is None:
+            raise UntoldError(symbol)
+        self.told += [self.bounds(each).surely for each in listing.beside]
+        if listing.listed.glue is not None and not listing.listed.also:
+            bounds = self.bounds
+            self.told.append(listing.some(lambda formula: bounds(formula).surely))
+        return self._marked(listing.listed)
+
     def _written(self, verb: str, part: str | Symbol) -> str:
         """A part of a text, written by a verb of `sprintf` or as it is."""
         if isinstance(part, str):
@@ -176,6 +190,8 @@ class _Making:
                 return "[" + ",".join(map(self._json, items)) + "]"
             case SetOf(items) if (ordered := in_order(items)) is not None:
                 return self._json(ArrayOf(ordered))
+            case Gathered() | Apply("sort", (Gathered(),)) if listing := listing_of(symbol, self.source):
+                return self._list(symbol, listing)
             case Gathered("array", parts, True, True):
                 return self._messages(parts, Messages((), ",", "[", "]"))
             case Apply(name, (Gathered("array", parts),)) if name == OBJECT:

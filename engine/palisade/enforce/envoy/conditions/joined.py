@@ -17,6 +17,7 @@ from palisade.enforce.envoy.regex import paths, patterns
 from palisade.enforce.envoy.regex.paths import FURTHEST
 from palisade.enforce.envoy.values.claims import claim_kind
 from palisade.enforce.envoy.values.joins import join_of, joining_of
+from palisade.enforce.envoy.values.lists import listing_of
 from palisade.enforce.envoy.values.sources import PATH_TEXT, Missing
 from palisade.rego.partial.formulas.terms import Apply, Gathered, Input, Known, Symbol
 
@@ -29,6 +30,9 @@ class Joined(Texts):
 
     def _takes(self, term: Apply) -> Bounds:
         join = join_of(term, self._source)
+        listing = listing_of(term, self._source) if join is None else None
+        if listing is not None:  # the claims of which it is gathered need not be there
+            return self._unless(ALWAYS, negate(listing.listed.plain), ODD_MEMBERS)
         if join is None:
             return ALWAYS if self._joins_nothing(term) else super()._takes(term)
         odd, listed = negate(join.plain), claim_kind(join.claim, "array")

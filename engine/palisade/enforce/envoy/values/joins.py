@@ -21,7 +21,7 @@ from palisade.rego.partial.formulas.formula import Formula
 from palisade.rego.partial.formulas.terms import Apply, Gathered, Input, Known, Part, Symbol
 from palisade.rego.records import record
 
-_PLAIN = '"' + r"[ !#-%'-;=?-\[\]-~]+" + '"'
+PLAIN_MEMBER = '"' + r"[ !#-%'-;=?-\[\]-~]+" + '"'
 """A member that stands in JSON as it is, not empty, and that a header may hold."""
 
 
@@ -64,7 +64,9 @@ class Join:
     @property
     def plain(self) -> Predicate:
         """The claim is an array of such members, and has one."""
-        listed = text_check(json_text(self.claim.path), patterns.regex(rf"\[{_PLAIN}(?:,{_PLAIN})*\]"))
+        listed = text_check(
+            json_text(self.claim.path), patterns.regex(rf"\[{PLAIN_MEMBER}(?:,{PLAIN_MEMBER})*\]")
+        )
         return all_of((cel.check(cel.has_type(self.claim.expr, "list")), listed))
 
 

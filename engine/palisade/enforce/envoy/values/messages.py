@@ -10,6 +10,7 @@ import hashlib
 from typing import TypeAlias
 
 from palisade.enforce.envoy.values.joins import Join
+from palisade.enforce.envoy.values.lists import Listed
 from palisade.enforce.envoy.values.numerals import Numeral
 from palisade.enforce.envoy.values.puts import Coded, Put, named
 from palisade.enforce.envoy.values.shaped import Shaped
@@ -49,5 +50,5 @@ class Messages:
         return not all(isinstance(part, str) for part in parts)
 
 
-Made: TypeAlias = Join | Shaped | Numeral | Written | Coded | Messages
+Made: TypeAlias = Join | Shaped | Numeral | Written | Listed | Coded | Messages
 """What a script makes."""

@@ -11,13 +11,14 @@ import hashlib
 from typing import TypeAlias, Union
 
 from palisade.enforce.envoy.values.joins import Join
+from palisade.enforce.envoy.values.lists import Listed
 from palisade.enforce.envoy.values.numerals import Numeral
 from palisade.enforce.envoy.values.shaped import Shaped
 from palisade.enforce.envoy.values.sources import ClaimSource, TextSource
 from palisade.enforce.envoy.values.written import Written
 from palisade.rego.records import record
 
-Put: TypeAlias = Union[ClaimSource, TextSource, Join, Shaped, Numeral, Written, "Coded"]
+Put: TypeAlias = Union[ClaimSource, TextSource, Join, Shaped, Numeral, Written, Listed, "Coded"]
 """What is put into an answer, or into a text of it."""
 
 CODES = ("urlquery.encode", "base64.encode", "base64url.encode", "base64url.encode_no_pad", "hex.encode")
