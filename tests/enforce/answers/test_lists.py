@@ -51,11 +51,20 @@ allow := {
 	"headers": {"x-both": concat(",", app | realm), "x-coded": base64.encode(json.marshal(app))},
 } if startswith(http.path, "/union")
 
+allow := {
+	"allowed": true,
+	"headers": {
+		"x-all": concat(",", array.concat(token.roles, token.realm.roles)),
+		"x-half": concat(",", sort(array.concat([upper(r) | some r in token.roles], token.realm.roles))),
+	},
+	"response_headers_to_add": {"x-list": json.marshal(array.concat(token.realm.roles, token.roles))},
+} if startswith(http.path, "/array")
+
 app := {role | some role in token.roles; role != "a"}
 
 realm := {role | some role in token.realm.roles}
 """ % ("s" * 64)
-PATHS = ("/both", "/named", "/union")
+PATHS = ("/both", "/named", "/union", "/array")
 ROLES = ("a", "b", "x", "app:r", "app:", "B", "a b", "10", "9", "a,b", "%REQ(x)%")
 ODD = ([], None, "a", ["ü"], [""], ["a", 7], {"k": "a"}, [["a"]], ['"'], ["<"], 7, ["\\"], [None])
 
@@ -84,5 +93,5 @@ def test_members_of_several_claims_are_listed(stand: Stand) -> None:
         asked += [Sent(method, f"{path}?{at}", headers) for path in PATHS for method in ("GET", "PUT")]
     found = compared(stand, POLICY, asked)
     natively = {place(each) for each in found if decider(each) == "native"}
-    for path, method in (("/both", "GET"), ("/named", "GET"), ("/union", "GET")):
-        assert sum((f"{path}?{at}", method) in natively for at in range(plain)) > 36, path
+    for path in PATHS:
+        assert sum((f"{path}?{at}", "GET") in natively for at in range(plain)) > 36, path

@@ -190,7 +190,7 @@ class _Making:
                 return "[" + ",".join(map(self._json, items)) + "]"
             case SetOf(items) if (ordered := in_order(items)) is not None:
                 return self._json(ArrayOf(ordered))
-            case Gathered() | Apply("sort", (Gathered(),)) if listing := listing_of(symbol, self.source):
+            case Gathered() | Apply("sort" | "array.concat") if listing := listing_of(symbol, self.source):
                 return self._list(symbol, listing)
             case Gathered("array", parts, True, True):
                 return self._messages(parts, Messages((), ",", "[", "]"))

@@ -12,7 +12,7 @@ from xds.type.matcher.v3.string_pb2 import StringMatcher
 from palisade.enforce.envoy.conditions.context import ESCAPED
 from palisade.enforce.envoy.conditions.texts import Texts
 from palisade.enforce.envoy.matchers.bounds import ALWAYS, Bounds, either, exactly, inverse
-from palisade.enforce.envoy.matchers.predicate import all_of, negate, text_check
+from palisade.enforce.envoy.matchers.predicate import YES, all_of, negate, text_check
 from palisade.enforce.envoy.regex import paths, patterns
 from palisade.enforce.envoy.regex.paths import FURTHEST
 from palisade.enforce.envoy.values.claims import claim_kind
@@ -29,19 +29,28 @@ class Joined(Texts):
     whether the members of a claim can be joined."""
 
     def _takes(self, term: Apply) -> Bounds:
+        match term:
+            case Apply("sort", (Gathered(),)):
+                return ALWAYS
+            case Apply("concat" | "array.concat"):
+                return self._joins(term) or super()._takes(term)
+        return super()._takes(term)
+
+    def _joins(self, term: Apply) -> Bounds | None:
+        """Whether members of claims can be joined, or put one behind the other; None for other things."""
         join = join_of(term, self._source)
-        listing = listing_of(term, self._source) if join is None else None
-        if listing is not None:  # the claims of which it is gathered need not be there
-            return self._unless(ALWAYS, negate(listing.listed.plain), ODD_MEMBERS)
-        if join is None:
-            return ALWAYS if self._joins_nothing(term) else super()._takes(term)
-        odd, listed = negate(join.plain), claim_kind(join.claim, "array")
-        whole = term.args[1]
-        if isinstance(whole, Apply) and whole.name == "sort":
-            (whole,) = whole.args
-        if isinstance(whole, Gathered):  # the claim of which it is gathered need not be there
-            return self._unless(ALWAYS, odd, ODD_MEMBERS)
-        return self._unless(exactly(listed), all_of((listed, odd)), ODD_MEMBERS)
+        if join is not None:
+            joining = joining_of(term)
+            # Of what is gathered of a claim, the claim need not be there.
+            there = (
+                YES if joining is not None and joining.part is not None else claim_kind(join.claim, "array")
+            )
+            return self._unless(exactly(there), all_of((there, negate(join.plain))), ODD_MEMBERS)
+        listing = listing_of(term, self._source)
+        if listing is not None:
+            there = listing.listed.there
+            return self._unless(exactly(there), all_of((there, negate(listing.listed.plain))), ODD_MEMBERS)
+        return ALWAYS if self._joins_nothing(term) else None
 
     def _joins_nothing(self, term: Apply) -> bool:
         """Whether what is joined is gathered of what no such request has, as of claims without a token."""

@@ -9,41 +9,42 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable
 
-from palisade.enforce.envoy.matchers import cel
 from palisade.enforce.envoy.matchers.predicate import Predicate, all_of, any_of, negate, text_check
 from palisade.enforce.envoy.regex import patterns
-from palisade.enforce.envoy.values.claims import claim_defined
+from palisade.enforce.envoy.values.claims import claim_defined, claim_kind
 from palisade.enforce.envoy.values.joins import PLAIN_MEMBER, Way
 from palisade.enforce.envoy.values.picks import Picks, picks_of, some_picked
 from palisade.enforce.envoy.values.shaped import UNESCAPED
 from palisade.enforce.envoy.values.sources import ClaimSource, Source
 from palisade.enforce.envoy.values.written import json_text, whole_claim
 from palisade.rego.partial.formulas.formula import TRUE, Formula
-from palisade.rego.partial.formulas.terms import Apply, Gathered, Known, Part, Symbol
+from palisade.rego.partial.formulas.terms import Apply, Gathered, Input, Known, Part, Symbol
 from palisade.rego.records import record
 
 
 @record()
 class Picked:
-    """The members of one claim that are picked."""
+    """The members of one claim that are picked; all of one that is `needed`, as else there is no list."""
 
     claim: ClaimSource
-    picks: Picks
+    picks: Picks = Picks()
+    needed: bool = False
 
     @property
     def fits(self) -> Predicate:
-        """The claim is missing, or an array of plain texts."""
-        return any_of((negate(claim_defined(self.claim)), self._listed("*")))
+        """The claim is an array of plain texts; or missing, where it may be."""
+        plain = self._listed("?")
+        return plain if self.needed else any_of((negate(claim_defined(self.claim)), plain))
 
     @property
     def filled(self) -> Predicate:
         """It is such an array, and has a member."""
-        return self._listed("+")
+        return self._listed("")
 
     def _listed(self, times: str) -> Predicate:
-        members = rf"(?:{PLAIN_MEMBER}(?:,{PLAIN_MEMBER})*)" + ("?" if times == "*" else "")
+        members = f"(?:{PLAIN_MEMBER}(?:,{PLAIN_MEMBER})*){times}"
         found = text_check(json_text(self.claim.path), patterns.regex(rf"\[{members}\]"))
-        return all_of((cel.check(cel.has_type(self.claim.expr, "list")), found))
+        return all_of((claim_kind(self.claim, "array"), found))
 
 
 @record()
@@ -63,8 +64,13 @@ class Listed:
 
     @property
     def plain(self) -> Predicate:
-        """Each claim is missing, or an array of plain texts."""
+        """Each claim is an array of plain texts, or missing."""
         return all_of(each.fits for each in self.picked)
+
+    @property
+    def there(self) -> Predicate:
+        """Those that are needed are arrays."""
+        return all_of(claim_kind(each.claim, "array") for each in self.picked if each.needed)
 
     @property
     def unescaped(self) -> bool:
@@ -78,15 +84,15 @@ class Listed:
 
 @record()
 class Listing:
-    """What is listed, with the parts that it is gathered of."""
+    """What is listed, with the parts that it is gathered of, None for a whole claim."""
 
     listed: Listed
-    parts: tuple[Part, ...]
+    parts: tuple[Part | None, ...]
 
     @property
     def beside(self) -> Iterable[Formula]:
         """What must hold beside what is asked of members: where it does not, a part has none."""
-        for part in self.parts:
+        for part in filter(None, self.parts):
             (_, loop) = part.over[0]
             condition = part.condition
             for each in condition.args if condition.kind == "and" else (condition,):
@@ -96,7 +102,7 @@ class Listing:
     def some(self, surely: Callable[[Formula], Predicate]) -> Predicate:
         """Where a member is there, for sure."""
         ways = [
-            one.filled if one.picks.all else surely(some_picked(part, one.picks))
+            one.filled if part is None or one.picks.all else surely(some_picked(part, one.picks))
             for one, part in zip(self.listed.picked, self.parts, strict=True)
         ]
         return any_of(ways)
@@ -107,33 +113,48 @@ def listing_of(symbol: Symbol, source: Callable[[Symbol], Source | None]) -> Lis
     glue: str | None = None
     match symbol:
         case Apply("concat", (Known(str(text)), members)) if text.isascii() and text.isprintable():
-            glue, symbol = text, members
+            glue, symbol = str(text), members
     is_sorted = isinstance(symbol, Apply) and symbol.name == "sort"
-    match symbol:
-        case (Gathered() as whole) | Apply("sort", (Gathered() as whole,)):
-            pass
-        case _:
-            return None
-    way: Way = "once" if whole.kind == "set" else "sorted" if is_sorted else "in_turn"
-    if whole.kind == "array" and not (whole.apart and (is_sorted or whole.ordered)):
+    whole = symbol.args[0] if isinstance(symbol, Apply) and is_sorted else symbol
+    sides = _sides(whole)
+    kinds = [each.kind if isinstance(each, Gathered) else "" for each in sides]
+    if kinds == [""] or (len(kinds) > 1 and "set" in kinds):
         return None
+    way: Way = "once" if kinds == ["set"] else "sorted" if is_sorted else "in_turn"
     also: list[str] = []
-    found: list[tuple[Picked, Part]] = []
-    for part in whole.parts:
-        match part:
-            case Part(condition, (), Known(str(text))) if condition is TRUE and way != "in_turn":
-                also.append(text)
-                continue
-            case Part(_, ((of, _),), _):
-                claim, picks = whole_claim(source(of)), picks_of(part)
-            case _:
+    found: list[tuple[Picked, Part | None]] = []
+    for side in sides:
+        if not isinstance(side, Gathered):
+            claim = whole_claim(source(side)) if isinstance(side, Input | Apply) else None
+            if claim is None:
                 return None
-        if claim is None or picks is None:
+            found.append((Picked(claim, needed=True), None))
+            continue
+        if side.kind == "array" and not (side.apart and (is_sorted or side.ordered)):
             return None
-        found.append((Picked(claim, picks), part))
+        for part in side.parts:
+            match part:
+                case Part(condition, (), Known(str(text))) if condition is TRUE and way != "in_turn":
+                    also.append(text)
+                    continue
+                case Part(_, ((of, _),), _):
+                    claim, picks = whole_claim(source(of)), picks_of(part)
+                case _:
+                    return None
+            if claim is None or picks is None:
+                return None
+            found.append((Picked(claim, picks), part))
     if not found or not all(text.isascii() and text.isprintable() for text in also):
         return None
     listed = Listed(tuple(one for one, _ in found), tuple(also), way, glue)
     if glue is None and not listed.unescaped:
         return None
     return Listing(listed, tuple(part for _, part in found))
+
+
+def _sides(symbol: Symbol) -> list[Symbol]:
+    """The arrays that `array.concat` puts one behind the other; what is no such call, alone."""
+    match symbol:
+        case Apply("array.concat", (left, right)):
+            return [*_sides(left), *_sides(right)]
+    return [symbol]
