@@ -34,6 +34,15 @@ allow := {
 	"headers": {"x-role": concat(",", [upper(role) | some role in claims.list; startswith(role, "a")])},
 } if { http.path == "/loop"; claims.sub }
 
+both contains role if some role in claims.list
+
+both contains role if some role in claims.more.list
+
+allow := {"allowed": true, "headers": {"x-both": concat(",", both), "x-json": json.marshal(both)}} if {
+	http.path == "/both"
+	claims.sub
+}
+
 allow := {"allowed": true, "headers": {"x-one": one}} if {
 	http.path == "/one"
 	some one in claims.list
@@ -52,7 +61,7 @@ allow := {"allowed": false, "body": sprintf("hello %s", [object.get(claims, "nam
 	http.path == "/name"
 }
 """
-PATHS = ("/all", "/loop", "/one", "/deny", "/name")
+PATHS = ("/all", "/loop", "/both", "/one", "/deny", "/name")
 PLAIN = (["a", "ab", "b"], ["admin"])
 OTHERS = ([], "admin", None, {"a": "b"}, [7, None], ["ü"], [""], 1.5, ["a"] * 12)
 

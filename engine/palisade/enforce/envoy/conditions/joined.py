@@ -19,7 +19,7 @@ from palisade.enforce.envoy.values.claims import claim_kind
 from palisade.enforce.envoy.values.joins import join_of, joining_of
 from palisade.enforce.envoy.values.lists import listing_of
 from palisade.enforce.envoy.values.sources import PATH_TEXT, Missing
-from palisade.rego.partial.formulas.terms import Apply, Gathered, Input, Known, Symbol
+from palisade.rego.partial.formulas.terms import Apply, Gathered, Input, Known, Part, Symbol
 
 ODD_MEMBERS = "what is joined has members other than plain texts"
 
@@ -53,14 +53,20 @@ class Joined(Texts):
         return ALWAYS if self._joins_nothing(term) else None
 
     def _joins_nothing(self, term: Apply) -> bool:
-        """Whether what is joined is gathered of what no such request has, as of claims without a token."""
-        joining = joining_of(term)
-        return (
-            joining is not None
-            and joining.part is not None
-            and isinstance(joining.whole, Input | Apply)
-            and isinstance(self._source(joining.whole), Missing)
-        )
+        """Whether what is joined is constant but for what is gathered of things that no such request has: of
+        claims without a token."""
+        match term:
+            case Apply("concat", (_, Gathered(parts=parts) | Apply("sort", (Gathered(parts=parts),)))):
+                return all(self._adds_nothing(part) for part in parts)
+        return False
+
+    def _adds_nothing(self, part: Part) -> bool:
+        match part:
+            case Part(_, (), Known(str())):
+                return True
+            case Part(_, ((Input() | Apply() as of, _),), _):
+                return isinstance(self._source(of), Missing)
+        return False
 
     def _string_is(self, term: Symbol, matcher: StringMatcher) -> Bounds | None:
         match term:
