@@ -122,6 +122,20 @@ def test_claims_that_may_be_of_many_providers_are_not_answered_with() -> None:
     assert told("input.identity.claims.sub", 7) == (True, [])
 
 
+def test_conditions_on_claims_are_those_of_each_provider() -> None:
+    """Without a token they do not hold, whatever they ask: that is no reason to ask the engine."""
+    providers = [PROVIDER, Provider("shop", "https://shop.example", (), InlineKeys("{}"))]
+    asked = (
+        'http.path == sprintf("/tenants/%s/users/%d", [claims.tenant, claims.id])',
+        'some p in claims.may; glob.match(p, [":"], http.headers["x-asks"])',
+        'claims.of[claims.azp].role == "admin"',
+    )
+    for each in asked:
+        policy = rego.compile({"p.rego": f"{HEAD}allow if {{ {each} }}\n"})
+        (account,) = compile_policy(policy, "p.allow", providers).coverage
+        assert not [reason.text for reason in account.reasons if reason.always], each
+
+
 def test_parts_of_an_object_that_contradict_each_other_are_no_answers() -> None:
     """A status for each outcome of a helper rule makes two answers, not one for each combination."""
     decision = compiled(

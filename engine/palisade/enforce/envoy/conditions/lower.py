@@ -33,6 +33,7 @@ from palisade.enforce.envoy.tokens.token import Token
 from palisade.enforce.envoy.values.claims import claim_defined
 from palisade.enforce.envoy.values.sources import ClaimSource, Missing, TextSource
 from palisade.enforce.envoy.values.times import kind_of, moment_of
+from palisade.enforce.envoy.values.walks import is_claim, needs_claim
 from palisade.rego.partial.formulas.formula import (
     Atom,
     Defined,
@@ -44,7 +45,7 @@ from palisade.rego.partial.formulas.formula import (
     Same,
     Test,
 )
-from palisade.rego.partial.formulas.rewriting import parts_first, symbols
+from palisade.rego.partial.formulas.rewriting import own_symbols, parts_first, symbols
 from palisade.rego.partial.formulas.shared import Shared
 from palisade.rego.partial.formulas.terms import Apply, Gathered, Input, Symbol, subterms
 from palisade.rego.partial.symbols.arrays import OF_OBJECT
@@ -292,13 +293,15 @@ class Lowering(Counted):
         several = self._shared_by(atom)
         if several and self._decoded is None:
             return self._of_several(atom, several)
-        if len(self._providers) < 2 or not _on_claims(atom):
+        formula = Formula("atom", atom=atom)
+        if len(self._providers) < 2 or not _on_claims(formula):
             return self._of_one(atom)
         # Several providers: the claims are those of the first, by name, whose token was verified.
         cases: list[Bounds] = []
         before: list[Predicate] = []
         outer, kept = self._providers, self._here
-        for provider in (*outer, None):
+        none = () if any(map(needs_claim, own_symbols(formula))) else (None,)  # which else hold not
+        for provider in (*outer, *none):
             self._providers = () if provider is None else (provider,)
             self._here = _Lowered()
             bounds = self._of_one(atom)
@@ -373,12 +376,8 @@ def _is_in_utf_8(value: object) -> bool:
     return True
 
 
-def _on_claims(atom: Atom) -> bool:
-    return any(
-        isinstance(part, Input) and part.path[:2] == ("identity", "claims") and len(part.path) > 2
-        for symbol in symbols(Formula("atom", atom=atom))
-        for part in subterms(symbol)
-    )
+def _on_claims(formula: Formula) -> bool:
+    return any(is_claim(part) for symbol in symbols(formula) for part in subterms(symbol))
 
 
 def _holds_possibly(formula: Formula, done: Mapping[Formula, Bounds]) -> bool:

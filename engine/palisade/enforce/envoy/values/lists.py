@@ -118,7 +118,7 @@ def listing_of(symbol: Symbol, source: Callable[[Symbol], Source | None]) -> Lis
     whole = symbol.args[0] if isinstance(symbol, Apply) and is_sorted else symbol
     sides = _sides(whole)
     kinds = [each.kind if isinstance(each, Gathered) else "" for each in sides]
-    if kinds == [""] or (len(kinds) > 1 and "set" in kinds):
+    if (kinds == [""] and sides == [whole]) or (len(kinds) > 1 and "set" in kinds):
         return None
     way: Way = "once" if kinds == ["set"] else "sorted" if is_sorted else "in_turn"
     also: list[str] = []
@@ -157,4 +157,6 @@ def _sides(symbol: Symbol) -> list[Symbol]:
     match symbol:
         case Apply("array.concat", (left, right)):
             return [*_sides(left), *_sides(right)]
+        case Known([]):
+            return []
     return [symbol]

@@ -38,7 +38,17 @@ from palisade.enforce.envoy.values.sources import (
     Unspelled,
 )
 from palisade.policy.request_schema import KEYS, SCHEMA
-from palisade.rego.partial.formulas.terms import Apply, Element, Input, Unknown, back_from
+from palisade.rego.partial.formulas.terms import (
+    Apply,
+    ArrayOf,
+    Element,
+    Input,
+    ObjectOf,
+    SetOf,
+    Symbol,
+    Unknown,
+    back_from,
+)
 from palisade_sidecar.asking import ASK_HEADER
 from palisade_sidecar.chunks import CHUNKS_HEADER
 
@@ -176,6 +186,25 @@ def _query(parts: tuple[object, ...]) -> Source | None:
         case (str(), str() | None | float()) | (str(), int() | str(), _, *_):
             return Missing()
     return None
+
+
+def is_claim(term: Symbol) -> bool:
+    """Whether it is a claim of `input.identity`."""
+    return isinstance(term, Input) and term.path[:2] == ("identity", "claims") and len(term.path) > 2
+
+
+def needs_claim(symbol: Symbol) -> bool:
+    """Whether it is undefined where there is no claim of `input.identity`."""
+    match symbol:
+        case Input():
+            return is_claim(symbol)
+        case Element(source):
+            return needs_claim(source)
+        case Apply(_, parts) | ArrayOf(parts) | SetOf(parts):
+            return any(map(needs_claim, parts))
+        case ObjectOf(items):
+            return any(needs_claim(each) for _, each in items)
+    return False  # what is gathered has no members then
 
 
 def of_metadata(parts: Sequence[object], providers: Collection[str]) -> Source | None:
