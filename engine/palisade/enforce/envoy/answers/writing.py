@@ -120,7 +120,7 @@ class _Making:
             return self._marked(joined)
         listing = listing_of(symbol, self.source)
         if listing is not None and listing.listed.glue is not None:
-            return self._list(symbol, listing)
+            return self._list(listing)
         verbs = patterns.with_verbs(symbol)
         if verbs is None:
             parts = patterns.parts(symbol)
@@ -148,18 +148,19 @@ class _Making:
         joining = joining_of(joined)
         some = None if joining is None else joining.some
         if some is not None:
-            if self.bounds is None:
-                raise UntoldError(joined)
-            self.told.append(self.bounds(some).surely)
+            self.told.append(self._surely(some))
 
-    def _list(self, symbol: Symbol, listing: Listing) -> str:
-        """The members of several claims, or of one in JSON."""
+    def _surely(self, formula: Formula) -> Predicate:
+        """Where a condition surely holds. Raises UntoldError where nobody can tell."""
         if self.bounds is None:
-            raise UntoldError(symbol)
-        self.told += [self.bounds(each).surely for each in listing.beside]
+            raise UntoldError
+        return self.bounds(formula).surely
+
+    def _list(self, listing: Listing) -> str:
+        """The members of several claims, or of one in JSON."""
+        self.told += map(self._surely, listing.beside)
         if listing.listed.glue is not None and not listing.listed.also:
-            bounds = self.bounds
-            self.told.append(listing.some(lambda formula: bounds(formula).surely))
+            self.told.append(listing.some(self._surely))
         return self._marked(listing.listed)
 
     def _written(self, verb: str, part: str | Symbol) -> str:
@@ -191,7 +192,7 @@ class _Making:
             case SetOf(items) if (ordered := in_order(items)) is not None:
                 return self._json(ArrayOf(ordered))
             case Gathered() | Apply("sort" | "array.concat") if listing := listing_of(symbol, self.source):
-                return self._list(symbol, listing)
+                return self._list(listing)
             case Gathered("array", parts, True, True):
                 return self._messages(parts, Messages((), ",", "[", "]"))
             case Apply(name, (Gathered("array", parts),)) if name == OBJECT:
@@ -209,11 +210,9 @@ class _Making:
             return None if claim is None or claim.path[1:2] in _TEXTS else Written(claim)
         claim = self._claim(left.over[0][0])
         found = None if claim is None else entries_left(left, claim)
-        if found is None or (found[1] and self.bounds is None):
+        if found is None:
             raise UntoldError(symbol)
-        for each in found[1]:
-            assert self.bounds is not None  # noqa: S101 -- see above
-            self.told.append(self.bounds(each).surely)
+        self.told += map(self._surely, found[1])
         return found[0]
 
     def _claim(self, symbol: Symbol) -> ClaimSource | None:
