@@ -190,7 +190,7 @@ def read_providers(policy: rego.Policy, policy_set: PolicySet) -> tuple[Provider
 def _check_settled(policy: rego.Policy) -> None:
     """Raises DocumentError where the providers depend on a request or on the time: they are evaluated once,
     so that an issuer would be trusted beyond its date, or no issuer ever."""
-    plan = policy.plan([providers.DOCUMENT])
+    plan = policy.plan([providers.DOCUMENT], aside=True)
     for func in plan.funcs:
         for stmt in facts.walk(func.blocks):
             if isinstance(stmt, ir.CallStmt):

@@ -231,16 +231,18 @@ class Policy:
         found: list[dict[str, Value]] = guarded(results, input, self._data, [], Frame(Run(setup), {}))
         return [guarded(to_json, each) for each in found] if plain else found
 
-    def plan(self, entrypoints: Iterable[str]) -> ir.Policy:
+    def plan(self, entrypoints: Iterable[str], *, aside: bool = False) -> ir.Policy:
         """OPA's intermediate representation of the documents at the paths; the plans are named by the paths.
 
         Each plan's one result is `{"result": value}`, none where the document is undefined. Blocks and
-        functions that are as in a plan of the policy that this one was compiled from are the same objects.
+        functions that are as in a plan of the policy that this one was compiled from are the same objects:
+        but for a plan `aside`, of other documents than those that all policies after it are planned for.
         """
         names = tuple(entrypoints)
         found = self._plans.get(names)
         if found is None:
-            found = self._plan([rule_entrypoint(_parts(path), path) for path in names], self._past.planned)
+            memory = None if aside else self._past.planned
+            found = self._plan([rule_entrypoint(_parts(path), path) for path in names], memory)
             _keep(self._plans, names, found)
         return found
 
