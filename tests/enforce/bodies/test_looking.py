@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+from typing import Any
+
 import pytest
 from stand import Sent, Stand, in_memory
+
+from palisade.enforce.envoy.bodies import mentions
+from palisade.enforce.envoy.bodies.looking import Sight
+from palisade.rego.policy import compile
 
 HEAD = """package p
 
@@ -53,3 +60,24 @@ def test_what_looks_elsewhere_is_not(stand: Stand, rule: str) -> None:
     """Bodies are waited for only where it takes them."""
     policy = in_memory({"p.rego": f"{HEAD}allow if {{ {rule} }}\n"})
     assert not stand.enforce(policy, "p/allow").body
+
+
+def test_an_edit_has_its_own_rule_looked_at_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others are known by what they were planned to: of ten thousand all were looked through at each edit, as
+    the string that went with an edit made the table of strings another."""
+    looked: list[object] = []
+    sight = mentions.sight
+
+    def counted(*asked: Any) -> Sight:
+        looked.append(asked[0])
+        return sight(*asked)
+
+    monkeypatch.setattr(mentions, "sight", counted)
+    policy, known, counts = None, None, []
+    for path in ("/5", "/changed", "/5"):
+        rules = "".join(f'allow if input.path == "{each}"\n' for each in ("/1", "/2", path, "/3"))
+        policy = compile({"p.rego": f"package p\n\ndefault allow := false\n\n{rules}"}, previous=policy)
+        known = mentions.mentions(policy.plan(["data.p.allow"]), known)
+        counts.append(len(looked))
+    assert counts[0] > 5
+    assert [after - before for before, after in pairwise(counts)] == [2, 2]  # the rule, and what is asked

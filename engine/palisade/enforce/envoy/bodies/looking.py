@@ -6,23 +6,20 @@ stands between them: as a bit each, of the level at which it is.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from palisade.rego import ir
 from palisade.rego.partial.execution.flow import all_stmts, read
 
 _WAY = ("attributes", "request", "http")
+_AT = {name: at for at, name in enumerate(_WAY)}
 INPUT = 1
 _BODY_LEVELS = INPUT | 1 << len(_WAY)
 
-_HARMLESS = frozenset(
-    (
-        *(ir.IsArrayStmt, ir.IsDefinedStmt, ir.IsObjectStmt, ir.IsSetStmt, ir.IsUndefinedStmt),
-        *(ir.AssignVarOnceStmt, ir.AssignVarStmt, ir.ReturnLocalStmt, ir.ScanStmt),
-    )
-)
-"""Statements that say nothing of what is in a value; those that hand it on are followed."""
+_HARMLESS = frozenset((ir.IsArrayStmt, ir.IsDefinedStmt, ir.IsObjectStmt, ir.IsSetStmt, ir.IsUndefinedStmt))
+"""Statements that say nothing of what is in a value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +30,9 @@ class Sight:
     whole: bool
     returned: int
     handed: tuple[tuple[str, tuple[int, ...]], ...]
+
+
+NOTHING = Sight(False, 0, ())
 
 
 def called(block: ir.Block) -> tuple[str, ...]:
@@ -58,12 +58,15 @@ def sight(
     follower = _Follower(strings, dict(given), result, returns, functions)
     stmts = tuple(all_stmts(block))
     levels: dict[int, int] | None = None
-    while levels != follower.levels:  # what stands in a loop is looked at as often as it takes
+    while levels != follower.levels:
         levels = dict(follower.levels)
         follower.arrays.clear()
         for stmt in stmts:
             follower.follow(stmt)
-    return Sight(follower.whole, follower.returned, tuple(follower.handed.items()))
+        if len(stmts) == len(block.stmts):
+            break  # what stands in a loop is looked at as often as it takes; here nothing does
+    found = Sight(follower.whole, follower.returned, tuple(follower.handed.items()))
+    return NOTHING if found == NOTHING else found
 
 
 @dataclass(slots=True)
@@ -80,27 +83,44 @@ class _Follower:
 
     def follow(self, stmt: ir.AnyStmt) -> None:
         kind = type(stmt)
-        if isinstance(stmt, ir.MakeArrayStmt):
-            self.arrays[stmt.target] = []
-        elif isinstance(stmt, ir.ArrayAppendStmt):
-            self.arrays.setdefault(stmt.array, []).append(stmt.value)
-        if isinstance(stmt, ir.DotStmt):
-            self._give(stmt.target, self._below(self._of(stmt.source), stmt.key))
-            self.whole |= bool(self._of(stmt.key))
-        elif isinstance(stmt, ir.CallStmt):
-            self._give(stmt.result, self._called(stmt))
-        elif isinstance(stmt, ir.CallDynamicStmt):
-            self._give(stmt.result, self.returns.get("*", 0))
-        elif isinstance(stmt, ir.WithStmt):
-            self.whole |= bool(self._of(stmt.value))
+        follow = _FOLLOWED.get(kind)
+        if follow is not None:
+            follow(self, stmt)
         elif kind not in _HARMLESS:
-            self.whole |= any(self.levels.get(each) for each in read(stmt))
-        elif isinstance(stmt, (ir.AssignVarOnceStmt, ir.AssignVarStmt)):
-            self._give(stmt.target, self._of(stmt.source))
-        elif isinstance(stmt, ir.ReturnLocalStmt):
-            self.returned |= self.levels.get(stmt.source, 0)
-        elif isinstance(stmt, ir.ScanStmt):
-            self._give(stmt.value, self._any_below(self.levels.get(stmt.source, 0)))
+            self.whole |= any(map(self.levels.get, read(stmt)))
+
+    def make(self, stmt: ir.MakeArrayStmt) -> None:
+        self.arrays[stmt.target] = []
+
+    def append(self, stmt: ir.ArrayAppendStmt) -> None:
+        self.arrays.setdefault(stmt.array, []).append(stmt.value)
+        self.whole |= any(map(self.levels.get, read(stmt)))
+
+    def dot(self, stmt: ir.DotStmt) -> None:
+        source, key = stmt.source, stmt.key
+        levels = self.levels.get(source.index) if type(source) is ir.Local else None
+        if levels:
+            self._give(stmt.target, self._below(levels, key))
+        if type(key) is ir.Local:
+            self.whole |= bool(self._of(key))
+
+    def call(self, stmt: ir.CallStmt) -> None:
+        self._give(stmt.result, self._called(stmt))
+
+    def call_by_path(self, stmt: ir.CallDynamicStmt) -> None:
+        self._give(stmt.result, self.returns.get("*", 0))
+
+    def put(self, stmt: ir.WithStmt) -> None:
+        self.whole |= bool(self._of(stmt.value))
+
+    def assign(self, stmt: ir.AssignVarOnceStmt | ir.AssignVarStmt) -> None:
+        self._give(stmt.target, self._of(stmt.source))
+
+    def give_back(self, stmt: ir.ReturnLocalStmt) -> None:
+        self.returned |= self.levels.get(stmt.source, 0)
+
+    def scan(self, stmt: ir.ScanStmt) -> None:
+        self._give(stmt.value, self._any_below(self.levels.get(stmt.source, 0)))
 
     def _of(self, operand: ir.Operand) -> int:
         return self.levels.get(operand.index, 0) if isinstance(operand, ir.Local) else 0
@@ -116,8 +136,8 @@ class _Follower:
             return 0
         if not isinstance(key, ir.StringIndex):
             return self._any_below(levels)
-        name = self.strings[key.index]
-        return sum(2 << at for at, each in enumerate(_WAY) if name == each and levels & 1 << at)
+        at = _AT.get(self.strings[key.index])
+        return 2 << at if at is not None and levels & 1 << at else 0
 
     def _any_below(self, levels: int) -> int:
         """What stands at a key that is not known: the body may."""
@@ -147,3 +167,18 @@ class _Follower:
                 levels = self._below(levels, step)
             return levels
         return self._below(levels, key)
+
+
+_FOLLOWED: dict[type[ir.AnyStmt], Callable[[_Follower, Any], None]] = {
+    ir.MakeArrayStmt: _Follower.make,
+    ir.ArrayAppendStmt: _Follower.append,
+    ir.DotStmt: _Follower.dot,
+    ir.CallStmt: _Follower.call,
+    ir.CallDynamicStmt: _Follower.call_by_path,
+    ir.WithStmt: _Follower.put,
+    ir.AssignVarOnceStmt: _Follower.assign,
+    ir.AssignVarStmt: _Follower.assign,
+    ir.ReturnLocalStmt: _Follower.give_back,
+    ir.ScanStmt: _Follower.scan,
+}
+"""Statements that hand on what is in a value, by kind: there are a hundred thousand of them in large sets."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
 from itertools import chain, compress, count
 
 from palisade.enforce.envoy.bodies.looking import INPUT, Sight, called, sight
 from palisade.rego import ir
 from palisade.rego.partial.execution.flow import all_stmts
+from palisade.rego.same import same_at_ends
 
 _BODY = frozenset(("body", "rawBody", "raw_body", "parsed_body", "truncated_body", "size"))
 
@@ -24,13 +25,35 @@ class _Known:
     sights: dict[object, Sight]
 
 
+@dataclass(slots=True)
+class _Row:
+    """The blocks of one function, and what is known of each."""
+
+    blocks: tuple[ir.Block, ...]
+    known: list[_Known]
+    way: object = None
+    """What all of them were given when they were looked at last, ..."""
+    sights: list[Sight | None] = field(default_factory=list)
+    """... and what each did: None for one that was not looked at so, ..."""
+    new: bool = True
+    """... which some were not."""
+
+    def all_given(self, way: object, look: Callable[[_Known], Sight]) -> Iterable[Sight]:
+        """What the blocks do where all are given the same: each different thing once."""
+        if self.way != way:
+            self.way, self.sights, self.new = way, [None] * len(self.known), True
+        if self.new:
+            pairs = zip(self.sights, self.known, strict=True)
+            self.sights, self.new = [look(known) if seen is None else seen for seen, known in pairs], False
+        return {id(each): each for each in self.sights if each is not None}.values()
+
+
 @dataclass(frozen=True, slots=True)
 class Mentions:
     """Which blocks of a plan name a part of the body, but to put it into an object: answers have one too."""
 
-    strings: tuple[str, ...]
-    blocks: Mapping[int, _Known]
-    """By the identity of each block."""
+    rows: Mapping[str, _Row]
+    """By the name of each function, and of each plan."""
     body: bool
     """Whether one does, or one looks through all that is there."""
 
@@ -38,24 +61,33 @@ class Mentions:
 def mentions(plan: ir.Policy, before: Mentions | None = None) -> Mentions:
     """Which blocks of the plan name a part of the body; one that was looked at `before` is not again."""
     names = frozenset(compress(count(), map(_BODY.__contains__, plan.strings)))
-    # Blocks of one table of strings: of another one they are other blocks.
-    known = before.blocks if before is not None and _goes_on(before.strings, plan.strings) else {}
-    found: dict[int, _Known] = {}
-    for block in chain.from_iterable(
-        each.blocks for each in chain[ir.Plan | ir.Func](plan.plans, plan.funcs)
-    ):
-        found[id(block)] = known.get(id(block)) or _Known(
-            block, bool(names) and _names_one(block, names), called(block), {}
-        )
-    named = any(each.named for each in found.values())
-    return Mentions(plan.strings, found, body=named or _looks_through(plan, found))
+    known = before.rows if before is not None else {}
+    all_of = chain[ir.Plan | ir.Func](plan.plans, plan.funcs)
+    rows = {each.name: _row(each.blocks, names, known.get(each.name)) for each in all_of}
+    named = any(each.named for row in rows.values() for each in row.known)
+    return Mentions(rows, body=named or _looks_through(plan, rows))
 
 
-def _goes_on(before: tuple[str, ...], strings: tuple[str, ...]) -> bool:
-    return before is strings or strings[: len(before)] == before
+def _row(blocks: tuple[ir.Block, ...], names: frozenset[int], before: _Row | None) -> _Row:
+    """A block that is there again names strings by the same table: of another table all blocks are new."""
+    if before is None:
+        return _Row(blocks, [_look_at(block, names) for block in blocks])
+    first, last = same_at_ends(blocks, before.blocks)
+    end = len(before.blocks) - last
+    older = {id(each.block): each for each in before.known[first:end]}
+    new = [older.get(id(block)) or _look_at(block, names) for block in blocks[first : len(blocks) - last]]
+    known = [*before.known[:first], *new, *before.known[end:]]
+    if not before.sights:
+        return _Row(blocks, known)
+    sights = [*before.sights[:first], *([None] * len(new)), *before.sights[end:]]
+    return _Row(blocks, known, before.way, sights, before.new or bool(new))
 
 
-def _looks_through(plan: ir.Policy, known: Mapping[int, _Known]) -> bool:
+def _look_at(block: ir.Block, names: frozenset[int]) -> _Known:
+    return _Known(block, bool(names) and _names_one(block, names), called(block), {})
+
+
+def _looks_through(plan: ir.Policy, rows: Mapping[str, _Row]) -> bool:
     """Whether some block takes the input, or what is between it and the body, as a whole."""
     functions = {each.name: each for each in plan.funcs}
     returns: dict[str, int] = {}
@@ -68,13 +100,22 @@ def _looks_through(plan: ir.Policy, known: Mapping[int, _Known]) -> bool:
             if isinstance(each, ir.Func):
                 result = each.result
                 given += tuple(zip(each.params[2:], handed.get(each.name, ())[2:], strict=False))
-            for block in each.blocks:
-                of = known[id(block)]
+
+            def look(
+                of: _Known,
+                given: tuple[tuple[int, int], ...] = given,
+                result: int | None = result,
+            ) -> Sight:
                 told = tuple([returns.get(name, 0) for name in of.called]) if returns else ()
                 way = given, result, any(told) and told
-                seen = of.sights.get(way)
-                if seen is None:
-                    seen = of.sights[way] = sight(block, plan.strings, given, result, returns, functions)
+                if way not in of.sights:
+                    of.sights[way] = sight(of.block, plan.strings, given, result, returns, functions)
+                return of.sights[way]
+
+            row = rows[each.name]
+            # Where functions return nothing of the input, nothing but what is given tells blocks apart.
+            found = map(look, row.known) if returns else row.all_given((given, result), look)
+            for seen in found:
                 if seen.whole:
                     return True
                 if seen.returned and isinstance(each, ir.Func):
