@@ -51,7 +51,7 @@ def test_what_was_read_of_data_is_taken_as_it_is(tmp_path: Path) -> None:
 
 
 def test_rules_beside_an_edit_are_not_planned_again(tmp_path: Path) -> None:
-    """Issuers are planned for themselves: what was planned of 1,200 rules was forgotten over theirs, and an edit
+    """Issuers are planned aside: what was planned of 1,200 rules was forgotten over theirs, and an edit
     of one of ten thousand took eight seconds."""
     rules = [f'allow if input.path == "/{number}"\n' for number in range(1_200)]
     before: revisions.Revision | None = None
