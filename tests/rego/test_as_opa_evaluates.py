@@ -148,6 +148,34 @@ def test_keys_that_rules_make_are_evaluated_before_anything_is_looked_up(opa: Op
             assert (_answer(policy, "allow", asked) or []) == theirs, asked
 
 
+@pytest.mark.parametrize(
+    "shown",
+    [
+        "none",
+        "[none]",
+        '"none", [none]',
+        'sprintf("%v", [none])',
+        "[one(none)]",
+        '{"a": none}',
+        "[x | x := none]",
+    ],
+)
+@pytest.mark.parametrize("where", ["print({})", "every _ in [1] {{ print({}) }}", "some _ in [1]; print({})"])
+def test_what_is_shown_may_be_undefined(opa: OpaAnswers, shown: str, where: str) -> None:
+    """A rule that denies, and shows who is denied, does so where nobody is known: it was undefined where the
+    argument was made of a rule that is."""
+    source = f"""package p
+        none := input.none
+        one(x) := x
+        denied if {{ {where.format(shown)}; input.bad }}
+        r if not denied"""
+    for printed in (None, lambda *_: None):
+        policy = rego.compile({"p.rego": source}, printed=printed)
+        for asked in ({"bad": True}, {"bad": True, "none": "x"}, {}):
+            (theirs,) = opa.ask(source, asked, ["r"])
+            assert (_answer(policy, "r", asked) or []) == theirs, asked
+
+
 _NEAR = ("+1", "01", "1.0")
 """Integers whose text is kept in `$"{n}"` alone. Here it is `1`."""
 
