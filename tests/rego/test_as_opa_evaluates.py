@@ -149,6 +149,77 @@ def test_keys_that_rules_make_are_evaluated_before_anything_is_looked_up(opa: Op
 
 
 @pytest.mark.parametrize(
+    "asked_last",
+    [
+        *('input.m == "GET"', '"GET" == input.m', 'input.m = "GET"', "input.m", 'startswith(input.m, "G")'),
+        *(
+            'x := input.m; startswith(x, "G")',
+            "input.p == [1, 2]",
+            "input.p = [x, 2]; x == 1",
+            "input.p[0] == 1",
+        ),
+        *(
+            "count(input.p) > 1",
+            "some x in input.p; x == 1",
+            "every x in input.p { x > 0 }",
+        ),
+        *('not input.m == "GET"', 'not startswith(input.m, "G")', 'input.m == "GET" with input.m as "GET"'),
+        *(
+            "data.t[input.m] == 1",
+            "data.t.GET == 1",
+            "data.t.GET == 2",
+            "input.b",
+            "input.b == false",
+            "f(1, 2)",
+        ),
+        *(
+            '{"a": input.m} == {"a": "GET"}',
+            "input.m == input.k",
+            'print("x"); input.m == "GET"',
+            "f(input.m, 1)",
+        ),
+        *(
+            'f("GET", input.m)',
+            'input.m == "GET"; startswith(input.m, "")',
+            'startswith(input.m, ""); input.m == "GET"',
+        ),
+        *("input.m == made", 'made == "GET"', "input", "is_object(input)"),
+    ],
+)
+@pytest.mark.parametrize(
+    "rules",
+    [
+        'h if {{ c == "a"; {} }}',
+        'h if {{ pairs.k == "a"; {} }}',
+        'h contains 1 if {{ c == "a"; {} }}',
+        'h := y if {{ c == "a"; y := 1; {} }}',
+        'h if {{ c == "a"; {} }} else := true if {{ c == "a"; input.b }}',
+        'h if {{ g(input.m, 1) }}\ng(y, z) if {{ c == "a"; y == "GET"; z == 1; {} }}',
+    ],
+)
+def test_rules_are_passed_over_before_they_end_in_an_error(
+    opa: OpaAnswers, rules: str, asked_last: str
+) -> None:
+    """A rule that asks for GET last is not asked at POST at all, so that it ends in no error there: a request
+    was denied that another rule allows."""
+    source = f"""package p
+        c := x if {{ some x in input.xs }}
+        pairs := {{k: v | some [k, v] in input.pairs}}
+        f(x, y) if {{ x == "GET"; y == 1 }}
+        f(x, y) if {{ c == "a"; x == y }}
+        made := input.m
+        {rules.format(asked_last)}
+        r if not h"""
+    data = {"t": {"GET": 1}}
+    policy = rego.compile({"p.rego": source}, data)
+    for more in ({"m": "GET", "b": True}, {"m": "POST", "p": [1, 2], "b": False}, {"p": [2], "k": "GET"}, {}):
+        for xs in (["a"], ["a", "b"]):
+            asked = {"xs": xs, "pairs": [["k", each] for each in xs], **more}
+            (theirs,) = opa.ask(source, asked, ["r"], data)
+            assert (_answer(policy, "r", asked) or []) == theirs, asked
+
+
+@pytest.mark.parametrize(
     "shown",
     [
         "none",

@@ -101,9 +101,26 @@ def test_what_is_not_followed_may_end_in_an_error_whatever_is_made_of_its_value(
     rules: str, asked: str
 ) -> None:
     """The value makes no difference to who asks, an error of two values that differ ends it all."""
-    policy = rego.compile({"p.rego": f'package t\n{rules}\np if {{ {asked}; input.x == "a" }}'})
+    policy = rego.compile({"p.rego": f"package t\n{rules}\np if {{ {asked}; input.x == input.y }}"})
     outcome = evaluate(policy.plan(["data.t.p"]), ("t", "p"), policy.data)
     for document in ({"x": "a", "y": "a"}, {"x": "b", "y": "a"}):
         assert reference(policy, "data.t.p", document) == "an error"
         with pytest.raises(Unsure):
             said(outcome, document)
+
+
+def test_a_rule_is_passed_over_before_it_may_end_in_an_error() -> None:
+    """As OPA's index has it: who asks for GET last is not asked at POST, and so ends in no error there."""
+    source = """package t
+
+c := x if some x in input.xs
+
+p if { c == "a"; input.x == "GET" }
+
+p if input.y
+"""
+    policy = rego.compile({"p.rego": source})
+    outcome = evaluate(policy.plan(["data.t.p"]), ("t", "p"), policy.data)
+    for path, wanted in (("GET", "an error"), ("POST", "true")):
+        document = {"xs": ["a", "b"], "x": path, "y": True}
+        assert reference(policy, "data.t.p", document) == said(outcome, document) == wanted

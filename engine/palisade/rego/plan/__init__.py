@@ -4,7 +4,8 @@
 
 `tree` holds the rules by path; `rules` makes a function of each document that something refers to. `search`
 plans bodies; `statements`, `terms`, `refs`, `calls`, `closures` and `unify` plan what stands in them.
-`withs` and `overlay` are about `with`, `forks` about variables that run over packages.
+`withs` and `overlay` are about `with`, `forks` about variables that run over packages. `conflicts` and
+`index` are about rules that may end in an error, and are passed over before they do.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from palisade.rego import ast, ir
 from palisade.rego.check.model import CheckedSet
 from palisade.rego.collector import collector_paused
 from palisade.rego.plan import closures, refs, rules, statements, terms, tree
+from palisade.rego.plan.conflicts import Errors
 from palisade.rego.plan.memory import Memory
 from palisade.rego.plan.program import PlanError, Program
 from palisade.rego.plan.scope import Scope, term
@@ -54,6 +56,7 @@ class Planner:
     def __init__(self, checked: CheckedSet) -> None:
         self._checked = checked
         self._root = tree.build((module.package for module in checked.modules), checked.rules)
+        self._errors = Errors(checked)
 
     def plan(
         self, entrypoints: Iterable[Entrypoint], *, prints: bool = False, memory: Memory | None = None
@@ -65,11 +68,11 @@ class Planner:
         """
         entrypoints = tuple(entrypoints)
         with collector_paused(), memory.lock if memory is not None else nullcontext():
-            program = Program(self._root, self._checked.builtins, prints)
+            program = Program(self._root, self._checked.builtins, self._errors, prints)
             uses = cache(lambda: Uses(self._checked, (each.body for each in entrypoints)))
             program.find_whole, program.find_compared = lambda: taken_whole(uses()), lambda: compared(uses())
             if memory is not None:
-                memory.begin(self._root, prints, id(self._checked.builtins))
+                memory.begin(self._root, prints, id(self._checked.builtins), self._errors.paths)
                 program.memory, program.tables = memory, memory.tables
             plans = [_query(program, entrypoint) for entrypoint in entrypoints]
             funcs: list[ir.Func] = []

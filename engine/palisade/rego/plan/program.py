@@ -13,6 +13,8 @@ from palisade.rego.check.signatures import Signature
 from palisade.rego.errors import Location
 from palisade.rego.plan import overlay
 from palisade.rego.plan.base_keys import BaseKeys, base_keys
+from palisade.rego.plan.conflicts import Errors
+from palisade.rego.plan.index import Index
 from palisade.rego.plan.memory import Memory, Planned, Section, Tables
 from palisade.rego.plan.overlay import Overlay
 from palisade.rego.plan.tree import Node, Path, spelled
@@ -45,6 +47,7 @@ class Task:
 class Program:
     root: Node
     decls: Mapping[str, Signature]
+    errors: Errors
     prints: bool = False
     tables: Tables = field(default_factory=Tables)
     builtins: set[str] = field(default_factory=set)
@@ -60,11 +63,16 @@ class Program:
     """Finds where objects stand that may be compared by other ways than as they are written."""
     looked_around: bool = False
     """Whether what was planned depends on what other rules do with it."""
+    index: Index = field(init=False)
+    """What OPA asks of the input before it asks rules."""
     _whole: Container[Location] | None = None
     _compared: Container[Location] | None = None
     _base_keys: dict[int, BaseKeys] = field(default_factory=dict)
     _names: dict[tuple[int, Overlay], str] = field(default_factory=dict)
     _generations: dict[Overlay, str] = field(default_factory=lambda: {overlay.NONE: "g0"})
+
+    def __post_init__(self) -> None:
+        self.index = Index(self.root, self.decls)
 
     def string(self, text: str) -> int:
         self.used.add(text)

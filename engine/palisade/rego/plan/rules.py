@@ -171,7 +171,8 @@ class _Function:
         self._begin(rule.head)
         with self._scope.block(self.blocks):
             self._match_arguments(rule.head)
-            self._search(rule.body, *self._delivery(member, _value(rule.head)))
+            statements = self._with_index(rule.head, rule.body, rule.head.value)
+            self._search(statements, *self._delivery(member, _value(rule.head)))
 
     def default(self, member: Member) -> None:
         """A default stands in where no other rule has a result. Its arguments are plain: nothing to match."""
@@ -200,6 +201,15 @@ class _Function:
         for local, pattern in zip(self._args, head.args or (), strict=True):
             match(self._scope, ir.Local(local), pattern)
 
+    def _with_index(self, head: ast.Head, statements: ast.Body, value: ast.Term) -> ast.Body:
+        """The body, with what OPA's index asks before the first statement that may end in an error."""
+        program = self._scope.program
+        first = program.errors.first(statements)
+        if first is None:
+            return statements
+        before = program.index.asked_before(head, statements, value, first)
+        return *statements[:first], *before, *statements[first:]
+
     def _search(self, statements: ast.Body, terms: Terms, then: Callable[[Terms], None]) -> None:
         prepared, named = headed(self._scope, statements, *terms)
         body(self._scope, prepared, lambda: then(named))
@@ -219,6 +229,7 @@ class _Function:
                     stmt = ir.IsUndefinedStmt if index else ir.ResetLocalStmt
                     scope.add(stmt(found, **scope.at))
                     self._match_arguments(rule.head)
+                    statements = self._with_index(rule.head, statements, value)
                     self._search(statements, (value,), lambda terms: self._once(terms, found))
             scope.go_to(rule.head.loc)
             with scope.block(blocks):
