@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 from control_helpers import ALLOW, SUM, Following, Project, version
+from envoy.service.auth.v3.attribute_context_pb2 import AttributeContext
 from shared_helpers import run
 
 from palisade.control import rollout
@@ -148,8 +149,8 @@ def test_requests_that_began_before_a_key_was_gone_are_decided(project: Project)
             for settings in ("before", ""):
                 enforcements = {"hello": replace(offered, settings=settings)}
                 await engine.rollout.put(replace(engine.deployment, enforcements=enforcements))
-            engine.rollout.choose("hello", "before", bodiless=False)
+            engine.rollout.choose("hello", "before", AttributeContext.HttpRequest(), bodiless=False)
             with pytest.raises(StaleError):
-                engine.rollout.choose("hello", "never", bodiless=False)
+                engine.rollout.choose("hello", "never", AttributeContext.HttpRequest(), bodiless=False)
 
     run(session())

@@ -13,7 +13,10 @@ from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
 
+from envoy.service.auth.v3.attribute_context_pb2 import AttributeContext
+
 from palisade import rego
+from palisade.decide.verified import would_look
 from palisade.enforce.envoy import Enforcement, RuleCoverage, Verdict, compile_sidecar
 from palisade.policy import inventory_file, revisions, sets, warnings
 from palisade.policy.history import RuleCounts
@@ -61,6 +64,14 @@ class Deployment:
         """By which settings of providers a function's tokens are looked at (`palisade.decide.verified`)."""
         enforcement = self.enforcements.get(function)
         return enforcement.settings if enforcement is not None else ""
+
+    def has_looked(self, function: str, settings: str, http: AttributeContext.HttpRequest) -> bool:
+        """Whether it is the JWT filter of this that a request has met, which looked by these settings; where
+        they are empty, it has left nothing."""
+        enforcement = self.enforcements.get(function)
+        if enforcement is None or settings:
+            return settings == self.settings(function)
+        return not would_look(enforcement.looks_at, http.headers, http.path)
 
     def reads_bodies(self, function: str) -> bool:
         """Whether the bodies of requests to a function are needed where the engine decides."""

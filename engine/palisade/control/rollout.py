@@ -9,6 +9,8 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 
+from envoy.service.auth.v3.attribute_context_pb2 import AttributeContext
+
 from palisade.control.loading import Deployment
 from palisade.control.tasks import Tasks
 from palisade.decide.backends.interface import Backend, Logged
@@ -116,18 +118,23 @@ class Rollout:
         """
         return self._decide(self._of(function), function, document)
 
-    def choose(self, function: str, settings: str, *, bodiless: bool) -> Evaluator:
+    def choose(
+        self, function: str, settings: str, http: AttributeContext.HttpRequest, *, bodiless: bool
+    ) -> Evaluator:
         """The same for requests whose tokens were looked at by these settings, if any: by a revision that has
-        them. It asks for no body where one may have been left out.
+        them, or where there are none, by one that would not have looked at anything of theirs either. It asks
+        for no body where one may have been left out.
 
         While a revision changes, that may be the one before or the one that comes. Raises StaleError.
         """
         running, wanted, before = self._of(function), self.wanted(function), self._lingering.get(function)
         for each in (running, wanted, before):
-            if each is None or settings not in ("", each.settings(function)):
+            if each is None or not each.has_looked(function, settings, http):
                 continue
             if not (bodiless and each.reads_bodies(function)):
                 return partial(self._decide, each)
+        if running is None and not (settings or bodiless):
+            return self.decide  # nothing is in force, which is another denial
         raise StaleError
 
     def _decide(
@@ -185,7 +192,7 @@ class Rollout:
         after = self._of(function)
         if before is None or after is None:
             return
-        same_issuers = before.settings(function) in ("", after.settings(function))
+        same_issuers = before.settings(function) == after.settings(function)
         if same_issuers and not (after.reads_bodies(function) and not before.reads_bodies(function)):
             return
         self._lingering[function] = before

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import grpc.aio
+from envoy.service.auth.v3.attribute_context_pb2 import AttributeContext
 from envoy.service.auth.v3.external_auth_pb2 import CheckRequest, CheckResponse
 from envoy.service.auth.v3.external_auth_pb2_grpc import (
     AuthorizationServicer,
@@ -64,7 +65,9 @@ returns an awaitable, so that other decisions go on meanwhile; it is cancelled a
 class Choosing(Protocol):
     """The evaluator for what a sidecar has made of a request to a function."""
 
-    def __call__(self, function: str, settings: str, *, bodiless: bool) -> Evaluator:
+    def __call__(
+        self, function: str, settings: str, http: AttributeContext.HttpRequest, *, bodiless: bool
+    ) -> Evaluator:
         """`settings` name those by which its tokens were looked at (`palisade.decide.verified`); empty where
         nothing tells. One that is `bodiless` may have a body that the sidecar has not sent along. Raises
         StaleError."""
@@ -179,11 +182,9 @@ class Authorization(AuthorizationServicer):  # type: ignore[misc]  # generated c
     def _evaluator_for(self, question: Question, bodies: bool) -> Evaluator:
         if self._choosing is None:
             return self._evaluator
-        settings = settings_met(question.attributes)
-        bodiless = not bodies and left_out(question.attributes.request.http)
-        if settings or bodiless:
-            return self._choosing(question.function, settings, bodiless=bodiless)
-        return self._evaluator
+        http = question.attributes.request.http
+        bodiless = not bodies and left_out(http)
+        return self._choosing(question.function, settings_met(question.attributes), http, bodiless=bodiless)
 
     async def _wait(self, question: Question, waiting: Awaitable[Evaluation]) -> None:
         try:

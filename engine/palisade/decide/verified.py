@@ -9,7 +9,10 @@ settings.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from urllib.parse import parse_qsl, urlsplit
+
+from palisade.policy.providers import Cookie, Header, Query, TokenSource
 
 OWN = "@"
 """What the names there begin with of all that is no provider's."""
@@ -40,3 +43,21 @@ def settings_of(names: Iterable[str]) -> str:
         if settings and (provider == OWN or not provider.startswith(OWN)):
             return settings
     return ""
+
+
+def would_look(places: Iterable[TokenSource], headers: Mapping[str, str], target: str) -> bool:
+    """Whether a filter that looks for tokens at these places finds something at one of them. It would leave
+    one of the names above, so where there is none, another filter has looked, or none at all."""
+    return any(_found(place, headers, target) for place in places)
+
+
+def _found(place: TokenSource, headers: Mapping[str, str], target: str) -> bool:
+    match place:
+        case Header(name, prefix):
+            return prefix in headers.get(name, "") if prefix else name in headers
+        case Cookie(name):
+            cookies = headers.get("cookie", "").split(";")
+            return any(each.lstrip(" ").startswith(f"{name}=") for each in cookies)
+        case Query(name):
+            pairs = parse_qsl(urlsplit(target).query, keep_blank_values=True)
+            return any(each == name for each, _ in pairs)

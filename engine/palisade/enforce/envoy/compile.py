@@ -32,7 +32,7 @@ from palisade.enforce.envoy.matchers.choices import MAX_LINEAR
 from palisade.enforce.envoy.matchers.entry import Entry, Verdict
 from palisade.enforce.envoy.matchers.predicate import Predicate, Text, Within, all_of, header_text, one_of
 from palisade.enforce.envoy.parts import LAYOUT_STATE, Behind, Parts, Rules, Watched, in_parts
-from palisade.enforce.envoy.tokens.identity import authentication, settings_of, unseen
+from palisade.enforce.envoy.tokens.identity import authentication, looks_at, settings_of, unseen
 from palisade.enforce.envoy.values.sources import ADDRESS_TEXT, JWT_AUTHN, PATH_STATE
 from palisade.enforce.envoy.whole import (
     REVISION_STATE,
@@ -45,6 +45,7 @@ from palisade.enforce.envoy.whole import (
 )
 from palisade.enforce.envoy.work import Work, work_of
 from palisade.policy.inventory import Function
+from palisade.policy.providers import TokenSource
 from palisade.policy.revisions import Revision
 from palisade.rego.builtins.encoding import marshal
 from palisade.rego.collector import collector_paused
@@ -91,6 +92,8 @@ class Enforcement:
     """The decision where it is in parts."""
     settings: str = ""
     """By which settings of providers it takes tokens for verified (`palisade.decide.verified`)."""
+    looks_at: tuple[TokenSource, ...] = ()
+    """Where these look for tokens."""
     built: tuple[Built | None, Built | None] = field(default=(None, None), repr=False, compare=False)
     """The trees of the rules, and of those where documents were read, as far as they are in no parts."""
 
@@ -192,6 +195,7 @@ def compile_sidecar(
         blind,
         parts,
         settings,
+        looks_at(providers, keys),
         (built, built_told),
     )
 

@@ -45,6 +45,11 @@ def settings_of(providers: Sequence[Provider], keys: Mapping[str, str]) -> str:
     return hashlib.sha256(repr(tuple(providers)).encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
 
+def looks_at(providers: Sequence[Provider], keys: Mapping[str, str]) -> tuple[TokenSource, ...]:
+    """Where the filter looks for tokens."""
+    return tuple(dict.fromkeys(place for each in providers if each.name in keys for place in each.tokens))
+
+
 def unseen(providers: Sequence[Provider], keys: Mapping[str, str], settings: str) -> Predicate:
     """There may be a token at which the filter with these settings has not looked: the request has met the
     filter of another revision."""
@@ -56,8 +61,7 @@ def unseen(providers: Sequence[Provider], keys: Mapping[str, str], settings: str
     # Of a token that is missing the filter tells only where there is no second provider. One that is not to
     # be forwarded is missing where another filter has verified it, which tells of that.
     anything = cel.check(cel.has_type(cel.metadata(JWT_AUTHN), "map"))
-    places = dict.fromkeys(place for each in ready for place in each.tokens)
-    something = any_of((anything, *map(_may_hold, places)))
+    something = any_of((anything, *map(_may_hold, looks_at(providers, keys))))
     return all_of((*map(negate, found), something))
 
 
