@@ -253,7 +253,7 @@ class Policy:
     def _plan(self, entrypoints: Sequence[Entrypoint], memory: Memory | None = None) -> ir.Policy:
         try:
             if self._planner is None:
-                self._planner = Planner(self.checked)
+                self._planner = Planner(self.checked, self._past.planned.pairs)
             return self._planner.plan(entrypoints, prints=self._setup.printed is not None, memory=memory)
         except PlanError as error:
             place = self._lines.get(error.location.file, ROWS).now(error.location)

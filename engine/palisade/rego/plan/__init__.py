@@ -14,12 +14,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cache
+from types import MappingProxyType
 
 from palisade.rego import ast, ir
 from palisade.rego.check.model import CheckedSet
 from palisade.rego.collector import collector_paused
 from palisade.rego.plan import closures, refs, rules, statements, terms, tree
-from palisade.rego.plan.conflicts import Errors
+from palisade.rego.plan.conflicts import Errors, Pairs
 from palisade.rego.plan.memory import Memory
 from palisade.rego.plan.program import PlanError, Program
 from palisade.rego.plan.scope import Scope, term
@@ -51,12 +52,12 @@ def rule_entrypoint(path: Sequence[str], name: str | None = None) -> Entrypoint:
 
 
 class Planner:
-    """Plans the entry points of one checked set, any number of times."""
+    """Plans the entry points of one checked set, any number of times. `known` is what the `Memory` knows."""
 
-    def __init__(self, checked: CheckedSet) -> None:
+    def __init__(self, checked: CheckedSet, known: Pairs = MappingProxyType({})) -> None:
         self._checked = checked
         self._root = tree.build((module.package for module in checked.modules), checked.rules)
-        self._errors = Errors(checked)
+        self._errors = Errors(checked, known)
 
     def plan(
         self, entrypoints: Iterable[Entrypoint], *, prints: bool = False, memory: Memory | None = None
@@ -73,7 +74,7 @@ class Planner:
             program.find_whole, program.find_compared = lambda: taken_whole(uses()), lambda: compared(uses())
             if memory is not None:
                 memory.begin(self._root, prints, id(self._checked.builtins), self._errors.paths)
-                program.memory, program.tables = memory, memory.tables
+                program.memory, program.tables, memory.pairs = memory, memory.tables, self._errors.pairs
             plans = [_query(program, entrypoint) for entrypoint in entrypoints]
             funcs: list[ir.Func] = []
             while program.tasks:

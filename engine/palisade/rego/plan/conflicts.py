@@ -5,7 +5,9 @@ More are named than do, never fewer: what is asked of these is only more careful
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter
+from typing import TypeAlias
 
 from palisade.rego import ast
 from palisade.rego.check.model import CheckedSet, Path
@@ -15,11 +17,21 @@ _DATA = ast.Var("data")
 _MAKES_PAIRS = "|"
 """Without it no file has a comprehension."""
 
+_rule, _path = attrgetter("rule"), attrgetter("head.path")
+_value, _orelse = attrgetter("head.value"), attrgetter("orelse")
+
+
+Pairs: TypeAlias = Mapping[int, tuple[ast.Rule, bool]]
+"""Of rules, by their identity: the rule, and whether an object is made in it pair by pair."""
+
 
 class Errors:
-    """What of a checked set may end in an error."""
+    """What of a checked set may end in an error. Of rules of `known` it need not be found out again whether
+    they make objects pair by pair."""
 
-    def __init__(self, checked: CheckedSet) -> None:
+    def __init__(self, checked: CheckedSet, known: Pairs) -> None:
+        self.pairs: dict[int, tuple[ast.Rule, bool]] = {}
+        self._known = known
         self._files = frozenset(each.loc.file for each in checked.modules if _MAKES_PAIRS in each.source)
         self.paths = self._ending(checked)
         """Of the rules that may have two values, and of all that ask these."""
@@ -32,8 +44,8 @@ class Errors:
         return next((at for at, each in enumerate(body) if self._may_end(each)), None)
 
     def _ending(self, checked: CheckedSet) -> frozenset[Path]:
-        rules = {path: [each.rule for each in found] for path, found in checked.rules.items()}
-        new = [path for path, found in rules.items() if _may_conflict(found) or self._make_pairs(found)]
+        rules = {path: list(map(_rule, found)) for path, found in checked.rules.items()}
+        new = [path for path, found in rules.items() if self._make_pairs(found) or _may_conflict(found)]
         asking: dict[Path, list[Path]] = {}
         for path, needed in checked.graph.items() if new else ():
             for each in needed:
@@ -47,7 +59,12 @@ class Errors:
         return frozenset(ending)
 
     def _make_pairs(self, rules: Iterable[ast.Rule]) -> bool:
-        return any(rule.loc.file in self._files and _has_pairs(rule) for rule in rules)
+        found = False
+        for rule in rules if self._files else ():
+            if rule.loc.file in self._files:
+                told = self.pairs[id(rule)] = self._known.get(id(rule)) or (rule, _has_pairs(rule))
+                found |= told[1]
+        return found
 
     def _may_end(self, statement: ast.Statement) -> bool:
         for each in ast.walk(statement):
@@ -76,24 +93,17 @@ def _has_pairs(node: ast.Node) -> bool:
 
 def _same_constant(rules: Sequence[ast.Rule]) -> bool:
     """Whether all that the rules ever give is one constant."""
-    first = rules[0].head.value
-    if type(first) is not ast.Scalar:
-        return False
-    return all(each is first or (type(each) is ast.Scalar and each == first) for each in _values(rules))
-
-
-def _values(rules: Sequence[ast.Rule]) -> Iterator[ast.Term]:
-    for rule in rules:
-        yield rule.head.value
-        for other in rule.orelse:
-            yield other.value
+    values = {id(each): each for each in map(_value, rules)}  # which most rules share
+    values |= {id(each.value): each.value for orelse in map(_orelse, rules) for each in orelse}
+    first, *others = values.values()
+    return type(first) is ast.Scalar and all(type(each) is ast.Scalar and each == first for each in others)
 
 
 def _may_conflict(rules: Sequence[ast.Rule]) -> bool:
     rules = [each for each in rules if not each.default]
     if not rules:
         return False
-    if any(map(_is_keyed, rules)):
+    if any(map(_is_keyed, filter(_path, rules))):
         return True
     if rules[0].head.is_set or _same_constant(rules):
         return False

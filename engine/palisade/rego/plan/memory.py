@@ -15,6 +15,7 @@ from typing import TypeAlias, TypeVar
 
 from palisade.rego import ast, ir
 from palisade.rego.plan.base_keys import BaseKeys, base_keys
+from palisade.rego.plan.conflicts import Pairs
 from palisade.rego.plan.tree import Node, Path
 from palisade.rego.records import record
 from palisade.rego.same import same_at_ends
@@ -140,6 +141,7 @@ class Memory:
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.tables = Tables()
+        self.pairs: Pairs = {}
         self._for: object = None
         self._rules: dict[_Key, Kept] = {}
         self._older: dict[_Key, Kept] = {}
