@@ -48,6 +48,52 @@ def test_a_rotated_key_arrives_without_a_restart(tmp_path: Path) -> None:
     run(session())
 
 
+def test_edits_of_a_provider_keep_no_withdrawn_key_in_use(tmp_path: Path) -> None:
+    """Each began to fetch the keys anew, and ended what was under way: where they came faster than the issuer
+    answers, none was ever fetched."""
+
+    async def session() -> None:
+        async with serving() as issuer:
+            issuer.publish(key("one"))
+            store = Store(tmp_path)
+            await store.use([issuer.provider(cache_seconds=1)])
+            published = issuer.answers["/keys"]
+
+            async def slowly(_: web.Request) -> web.Response:
+                await asyncio.sleep(0.5)
+                return web.json_response(published)
+
+            published = {"keys": [key("two")]}
+            issuer.answers["/keys"] = slowly
+            for skew in range(60):
+                before, edited = store.used, issuer.provider(cache_seconds=1, clock_skew_seconds=skew)
+                await store.use((*before, edited))  # as an edit is put in force
+                await store.use([edited])
+                await asyncio.sleep(0.1)
+                if store.kids() == ["two"]:
+                    break
+            assert store.kids() == ["two"]
+            await store.close()
+
+    run(session())
+
+
+def test_keys_are_looked_for_more_often_as_soon_as_a_provider_says_so(tmp_path: Path) -> None:
+    async def session() -> None:
+        async with serving() as issuer:
+            issuer.publish(key("one"))
+            store = Store(tmp_path)
+            await store.use([issuer.provider(cache_seconds=86_400)])
+            issuer.publish(key("two"))
+            await store.use([issuer.provider(cache_seconds=1)])
+            await store.until(lambda: store.kids() == ["two"])
+            issuer.publish(key("three"))
+            await store.until(lambda: store.kids() == ["three"])
+            await store.close()
+
+    run(session())
+
+
 def test_an_issuer_that_is_down_changes_nothing_even_over_a_restart(tmp_path: Path) -> None:
     async def session() -> None:
         async with serving() as issuer:

@@ -12,8 +12,10 @@ import logging
 import os
 import ssl
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.cookiejar import CookieJar, DefaultCookiePolicy
+from math import inf
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -43,9 +45,15 @@ class NoKeysError(KeysError):
     """The issuer publishes a key set, and no key in it can verify a token: those before are withdrawn."""
 
 
+_Origin = tuple[str, str, Keys]
+"""The name that keys are kept by, whose they are, and where from."""
+
+
 @dataclass(eq=False)
 class _Source:
     provider: Provider
+    """One of those that share the keys: what else they say may differ, and be edited."""
+    cache_seconds: int
     keys: str | None = None
     """A JSON Web Key Set; empty where the issuer publishes none to use, None where nothing is known of it."""
     problem: str = ""
@@ -54,6 +62,8 @@ class _Source:
     announce: bool = False
     """Nobody waits for the first keys any more, so that a change of them must be told."""
     first: asyncio.Event = field(default_factory=asyncio.Event)
+    sooner: asyncio.Event = field(default_factory=asyncio.Event)
+    """The keys are to be looked at more often."""
     task: asyncio.Task[None] | None = None
 
 
@@ -64,19 +74,19 @@ class KeyStore:
         """`folder` keeps the keys for a restart; `on_change` is called when keys become others."""
         self._folder = folder
         self._on_change = on_change
-        self._sources: dict[Provider, _Source] = {}
+        self._sources: dict[_Origin, _Source] = {}
 
     def of(self, providers: Iterable[Provider]) -> Mapping[str, str]:
         """The JSON Web Key Set of each of the providers whose keys are known, as text, by its name."""
-        found = {each.name: self._sources[each].keys for each in providers if each in self._sources}
-        return MappingProxyType({name: keys for name, keys in found.items() if keys})
+        known = ((each.name, self._sources.get(_origin(each))) for each in providers)
+        return MappingProxyType({name: source.keys for name, source in known if source and source.keys})
 
     @property
     def problems(self) -> list[str]:
         """What keeps keys from being fetched, used or kept, in sentences that name the provider."""
         return [
-            f"provider {provider.name}: {problem}"
-            for provider, source in self._sources.items()
+            f"provider {source.provider.name}: {problem}"
+            for source in self._sources.values()
             for problem in (source.problem, source.unkept)
             if problem
         ]
@@ -86,22 +96,26 @@ class KeyStore:
 
         Two may share a name: a canary's may be another issuer's than that of the revision in force.
         """
-        wanted = dict.fromkeys(providers)
-        known = {_origin(each): source for each, source in self._sources.items()}
-        for provider in [each for each in self._sources if each not in wanted]:
-            await self._drop(provider)
-        new = [_Source(each) for each in wanted if each not in self._sources]
-        for source in new:
-            self._sources[source.provider] = source
+        wanted: dict[_Origin, _Source] = {}
+        for each in providers:
+            source = wanted.setdefault(_origin(each), _Source(each, each.cache_seconds))
+            source.cache_seconds = min(source.cache_seconds, each.cache_seconds)
+        for origin in [each for each in self._sources if each not in wanted]:
+            await self._drop(origin)
+        for origin, known in self._sources.items():
+            # It goes on with a fetch that is under way: edits that come faster would let none end.
+            seconds = wanted.pop(origin).cache_seconds
+            if seconds < known.cache_seconds:
+                known.sooner.set()
+            known.cache_seconds = seconds
+        new = list(wanted.values())
+        for origin, source in wanted.items():
+            self._sources[origin] = source
             if isinstance(source.provider.keys, InlineKeys):
                 source.keys = source.provider.keys.jwks
                 source.first.set()
                 continue
-            before = known.get(_origin(source.provider))
-            if before is not None:  # what is on disk may be older
-                source.keys, source.problem, source.unkept = before.keys, before.problem, before.unkept
-            else:
-                source.keys = await asyncio.to_thread(self._load, source.provider)
+            source.keys = await asyncio.to_thread(self._load, source.provider)
             source.task = asyncio.create_task(self._follow(source), name=f"keys of {source.provider.name}")
         waits = [source.first.wait() for source in new if not source.keys]
         if waits:
@@ -115,32 +129,35 @@ class KeyStore:
 
     async def close(self) -> None:
         """Ends all fetching."""
-        for provider in tuple(self._sources):
-            await self._drop(provider)
+        for origin in tuple(self._sources):
+            await self._drop(origin)
 
-    async def _drop(self, provider: Provider) -> None:
-        source = self._sources.pop(provider)
+    async def _drop(self, origin: _Origin) -> None:
+        source = self._sources.pop(origin)
         if source.task is not None:
             source.task.cancel()
             await asyncio.gather(source.task, return_exceptions=True)
 
     async def _follow(self, source: _Source) -> None:
-        longest, retry = float(source.provider.cache_seconds), _FIRST_RETRY
+        retry = _FIRST_RETRY
         async with client_of_issuers() as client:
             while True:
-                pause = longest
+                source.sooner.clear()
                 try:
                     keys = await fetch(source.provider, client)
                 except NoKeysError as error:
+                    pause = inf
                     await self._take(source, "", f"{error}: its tokens count as none")
                 except Exception as error:  # also one that nobody has thought of must not end the renewal
                     self._failed(source, error)
-                    pause, retry = min(retry, longest), min(retry * 2, _LAST_RETRY)
+                    pause, retry = retry, min(retry * 2, _LAST_RETRY)
                 else:
-                    retry = _FIRST_RETRY
+                    pause, retry = inf, _FIRST_RETRY
                     await self._take(source, keys)
                 source.first.set()
-                await asyncio.sleep(pause)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(min(pause, source.cache_seconds)):
+                        await source.sooner.wait()
 
     def _failed(self, source: _Source, error: Exception) -> None:
         follows = "those fetched before stay in use" if source.keys else "its tokens count as none"
@@ -204,8 +221,7 @@ class KeyStore:
         return ""
 
 
-def _origin(provider: Provider) -> tuple[str, str, Keys]:
-    """Whose keys, where from, and the name they are kept by: what else a provider says may be edited."""
+def _origin(provider: Provider) -> _Origin:
     return provider.name, provider.issuer, provider.keys
 
 
