@@ -68,3 +68,22 @@ def test_settings_of_the_engine_are_told_to_be_none(tmp_path: Path, asked: str) 
     part = asked.partition(".")[0].partition("[")[0]
     assert told(tmp_path, body, ()) == [f"no_runtime 8 opa.runtime().{part} is empty here"]
     assert told(tmp_path, body, (), elsewhere=True) == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        'told.env.REGION == "eu"',
+        'here := opa.runtime(); here.env.REGION == "eu"',
+        'here = opa.runtime(); here["env"].REGION == "eu"',
+    ],
+)
+def test_so_are_those_that_come_by_a_name(tmp_path: Path, body: str) -> None:
+    """Policies that read a secret from the environment mostly give what is there a name first."""
+    body = f"{body}\n}}\n\ntold := opa.runtime()\n\nother if {{\n\ttrue"
+    assert told(tmp_path, body, ()) == ["no_runtime 8 opa.runtime().env is empty here"]
+
+
+def test_what_is_only_called_env_is_none_of_them(tmp_path: Path) -> None:
+    assert not told(tmp_path, "here := input.parsed_body; here.env", ())
+    assert not told(tmp_path, "some here in [{}]; here.env", ())

@@ -29,7 +29,7 @@ def find(modules: Iterable[ast.Module], hosts: Sequence[str] | None) -> Iterator
         problems = Problems(module.source, module.lines)
         for rule in module.rules:
             for node in ast.walk(rule):
-                if isinstance(node, ast.Ref) and (part := _of_runtime(node)):
+                if isinstance(node, ast.Ref) and (part := _of_runtime(node, rule, module)):
                     message = (
                         f"opa.runtime().{part} is empty here: the engine tells policies nothing of itself"
                     )
@@ -42,13 +42,13 @@ def find(modules: Iterable[ast.Module], hosts: Sequence[str] | None) -> Iterator
         yield from problems.found
 
 
-def _of_runtime(ref: ast.Ref) -> str:
+def _of_runtime(ref: ast.Ref, rule: ast.Rule, module: ast.Module) -> str:
     """What the reference asks of `opa.runtime()` that is empty; nothing of others."""
     match ref:
-        case ast.Ref(
-            head=ast.Call(name="opa.runtime"), path=(ast.Scalar(value="env" | "config" as part), *_)
-        ):
-            return str(part)
+        case ast.Ref(head=head, path=(ast.Scalar(value="env" | "config" as part), *_)):
+            match _stands_for(head, rule, module):
+                case ast.Call(name="opa.runtime"):
+                    return str(part)
     return ""
 
 
@@ -96,7 +96,11 @@ def _stands_for(term: ast.Node, rule: ast.Rule, module: ast.Module) -> ast.Node:
     for _ in range(_DEEPEST):
         if not isinstance(term, ast.Var):
             break
-        given = [each.right for each in ast.walk(rule) if isinstance(each, ast.Assign) and each.left == term]
+        given = [
+            each.right
+            for each in ast.walk(rule)
+            if isinstance(each, ast.Assign | ast.Unify) and each.left == term
+        ]
         given = given or [each.head.value for each in module.rules if each.head.name == term]
         if len(given) != 1 or given[0] is None:
             break
