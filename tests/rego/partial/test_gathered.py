@@ -78,6 +78,14 @@ def test_arrays_of_several_values_are_as_the_evaluator_has_them(made: str) -> No
             assert "unsure" not in told, rule
 
 
+@pytest.mark.parametrize("asked", ["xs", "not xs", "xs == data.names.a", "xs != data.limits"])
+@pytest.mark.parametrize("made", KNOWN + SEVERAL)
+def test_an_array_is_nothing_else_whatever_is_in_it(made: str, asked: str) -> None:
+    """So that a function that gives one is known to hold where it is called, `of_role(["admin"])`."""
+    policy, outcome = outcome_of(f"xs := {made}\n{FUNCTION}r if {asked}", DATA)
+    assert "unsure" not in {judged(policy, outcome, document) for document in DOCUMENTS}
+
+
 @pytest.mark.parametrize("kind", ["array", "set"])
 def test_a_part_more_is_not_told_from_one_that_was_there_from_the_outset(kind: str) -> None:
     """What is known of all parts of a collection is kept: it is the same however these came together."""

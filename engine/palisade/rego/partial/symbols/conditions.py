@@ -89,6 +89,8 @@ class Conditions:
                     return self._equal_set(one, other.value)
                 if _KINDS.get(type(other), one.kind) != one.kind:
                     return FALSE
+                if isinstance(other, Known) and not isinstance(other.value, list):
+                    return FALSE  # a rule or function that gives an array holds by itself
                 if isinstance(other, SetOf):
                     return self._equal_members(one, other.items)
                 raise Unsupported("compares a collection whose members depend on the request")
