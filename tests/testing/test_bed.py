@@ -242,3 +242,19 @@ def test_what_the_function_gets(bed: Bed, make_subject: Callable[..., Subject]) 
         "x-b": "2",
     }
     assert not compare(bed, subject, [Request(headers=(("x-a", "1"),))], Tally())
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("body", ["", ', "body": "no"'])
+@pytest.mark.parametrize("asked", ["input", 'crypto.md5(http.path) != ""'])
+def test_an_answer_without_a_body_has_no_type(
+    bed: Bed, make_subject: Callable[..., Subject], method: str, body: str, asked: str
+) -> None:
+    """Envoy takes it off, whoever decides: policies say it of all denials, with a body or not."""
+    told = f'{{"allowed": false, "headers": {{"content-type": "text/plain", "x-a": "1"}}{body}}}'
+    subject = make_subject(f"allow := {told} if {asked}")
+    bed.load(subject)
+    (seen,) = bed.ask([Request(method)])
+    assert seen is not None
+    assert ("content-type" in seen.headers, seen.headers["x-a"]) == (bool(body), "1")
+    assert not compare(bed, subject, [Request(method)], Tally())

@@ -206,8 +206,9 @@ def _problem(wanted: Decision, seen: Seen, *, bodies: bool, grpc: bool) -> str:
         return f"denies it with {seen.status}"
     elif bodies and wanted.body and seen.body != wanted.body.encode():
         return f"denies it with the body {seen.body.decode('utf-8', 'replace')!r}"
-    # An answer to gRPC is of its content type, whatever the policy says.
-    headers = [each for each in wanted.headers if not grpc or each[0].lower() != "content-type"]
+    # An answer to gRPC is of its content type, whatever the policy says; Envoy gives one without a body none.
+    typed = bool(wanted.body) and not grpc
+    headers = [each for each in wanted.headers if typed or each[0].lower() != "content-type"]
     missing = _missing(headers, seen)
     return f"denies it without the header {missing}" if missing else ""
 
