@@ -87,7 +87,7 @@ def test_what_the_request_says_of_its_token_is_named() -> None:
     """Keys that are constant are not asked for once more; nobody wrote the count of what is taken apart."""
     asked = f"""{HEAD}allow if {{
 	[_, said, _] := io.jwt.decode(http.headers.x)
-	[valid, _, payload] := io.jwt.decode_verify(http.headers.x, {{"secret": "{"s" * 64}", "iss": said.iss}})
+	[valid, _, payload] := io.jwt.decode_verify(http.headers.x, {{"secret": "{"s" * 64}", "iss": said.by}})
 	valid
 	payload.role == "a"
 }}
@@ -98,3 +98,15 @@ def test_what_the_request_says_of_its_token_is_named() -> None:
     reasons = [reason for rule in coverage for reason in rule.reasons if reason.always]
     assert any('"iss" is what the request brings' in reason.hint for reason in reasons)
     assert not any("count" in reason.text for reason in reasons)
+
+
+@pytest.mark.parametrize(
+    "constraints", ['{"iss": "a"}', '{"iss": http.headers.y}', '{"iss": "a", "aud": "b"}']
+)
+def test_constraints_without_keys_are_named(constraints: str) -> None:
+    """OPA verifies nothing by them: constant keys are what is missing, and not what is wrong with them."""
+    asked = f"{HEAD}allow if io.jwt.decode_verify(http.headers.x, {constraints})[0]\n"
+    policy = rego.compile({"p.rego": asked})
+    outcome = evaluate(policy.plan(["data.p.allow"]), ("p", "allow"), policy.data)
+    (rule,) = decide(outcome, ["corp"]).coverage
+    assert any('neither "cert" nor "secret"' in reason.hint for reason in rule.reasons)

@@ -197,12 +197,24 @@ def _innermost(term: Apply) -> Apply:
     return term
 
 
+_KEYS = frozenset(("cert", "secret"))
+_NO_KEYS = (
+    'the constraints have neither "cert" nor "secret", and without keys no token is verified: the call is'
+    " undefined; give the issuer's public keys, or the shared secret"
+)
+
+
 def _of_constraints(call: Apply) -> str:
-    """What to do about constraints of a token that the request brings; empty where none but keys does."""
+    """What to do about constraints of a token that have no keys, or that the request brings; empty where none
+    but keys does."""
     match call:
+        case Apply("io.jwt.decode_verify", (_, Known(dict() as known))) if not known.keys() & _KEYS:
+            return _NO_KEYS
         case Apply("io.jwt.decode_verify", (_, ObjectOf(items))):
+            if not {form for form, _ in items} & _KEYS:
+                return _NO_KEYS
             brought = sorted(str(form) for form, item in items if not isinstance(item, Known))
-            if brought and not {*brought} & {"cert", "secret"}:
+            if brought and not {*brought} & _KEYS:
                 names = ", ".join(map('"{}"'.format, brought))
                 return (
                     f"the keys are constant, but {names} is what the request brings: give a constant, in one"

@@ -67,7 +67,7 @@ class SecretIssuer:
 
     def __init__(self, token: PolicyToken, secret: bytes) -> None:
         self.provider = Provider(token.name, "", (), InlineKeys(""), (token.place.source,))
-        self._own = {name: text for name, text in token.constraints if name in ("iss", "aud")}
+        self._own = _asked(token)
         self._secret = secret
         self._algorithm = _named(token) or "HS256"
         self.way = token.place, secret, self._algorithm, tuple(self._own.items())
@@ -96,7 +96,7 @@ class KeyIssuer:
         place = token.place.source if token else Header("authorization", "Bearer ")
         self.provider = Provider(name, "", (), InlineKeys(""), (place,))
         asked = dict(token.constraints) if token else {}
-        self._own = {claim: text for claim, text in asked.items() if claim in ("iss", "aud")}
+        self._own = _asked(token) if token else {}
         self._key = key
         usual = _ALGORITHMS.get(kind_of(key.public), "EdDSA")
         self._algorithm = asked.get("alg") or key.algorithm or algorithm or usual
@@ -137,6 +137,12 @@ def _compact(header: Mapping[str, str], claims: str, sign: Callable[[bytes], byt
 
 
 _ALGORITHMS = {"rsa": "RS256", "secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512"}
+
+
+def _asked(token: PolicyToken) -> Mapping[str, str]:
+    """Claims with which a token is as the policy asks; any text where it takes what the token says itself."""
+    asked = dict.fromkeys(token.own, "https://issuer.example") | dict(token.constraints)
+    return {name: asked[name] for name in ("iss", "aud") if name in asked}
 
 
 def _named(token: PolicyToken) -> str:

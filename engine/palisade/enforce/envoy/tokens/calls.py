@@ -23,7 +23,7 @@ from palisade.rego.partial.formulas.formula import (
     Same,
     nodes,
 )
-from palisade.rego.partial.formulas.terms import Apply, Input, Known, Symbol, subterms
+from palisade.rego.partial.formulas.terms import Apply, Input, Known, ObjectOf, Symbol, subterms
 
 DECODE = "io.jwt.decode"
 _BEARER = "Bearer "
@@ -89,11 +89,20 @@ def _is_step(key: object) -> bool:
 
 def verified_by(call: Apply) -> Token | None:
     """The token that a call verifies with constant keys; None for other calls."""
-    if len(call.args) != 2 or not isinstance(call.args[1], Known):
+    if len(call.args) != 2:
         return None
-    place, operand = place_of(call.args[0]), call.args[1].value
+    place, second = place_of(call.args[0]), call.args[1]
     if place is None:
         return None
+    if call.name == "io.jwt.decode_verify" and isinstance(second, ObjectOf):
+        brought = {form: value for form, value in second.items if not isinstance(value, Known)}
+        if not all(_says_itself(place, form, value) for form, value in brought.items()):
+            return None
+        known = {form: value.value for form, value in second.items if isinstance(value, Known)}
+        return _constrained(place, known, frozenset(map(str, brought)))
+    if not isinstance(second, Known):
+        return None
+    operand = second.value
     if call.name == "io.jwt.decode_verify":
         return _constrained(place, operand)
     if call.name.startswith("io.jwt.verify_") and isinstance(operand, str):
@@ -106,7 +115,24 @@ def verified_by(call: Apply) -> Token | None:
     return None
 
 
-def _constrained(place: TokenPlace, operand: object) -> Token | None:
+_OWN: dict[object, tuple[int, str]] = {"alg": (0, "alg"), "iss": (1, "iss"), "aud": (1, "aud")}
+"""Where in what `io.jwt.decode` makes of a token stands what a constraint of that name is about."""
+
+
+def _says_itself(place: TokenPlace, name: object, value: Symbol) -> bool:
+    """Whether a constraint is what the token at the place says itself: met wherever that is a text."""
+    part = part_of(value)
+    return (
+        part is not None
+        and part.call.name == DECODE
+        and part.path == _OWN.get(name)
+        and place_of(part.call.args[0]) == place
+    )
+
+
+def _constrained(place: TokenPlace, operand: object, own: frozenset[str] = frozenset()) -> Token | None:
+    """The token that `io.jwt.decode_verify` takes; `own` are constraints beside the constant ones that are
+    what it says itself."""
     if not isinstance(operand, dict) or not operand.keys() <= _CONSTRAINTS:
         return None
     if not all(isinstance(value, str) for value in operand.values()):
@@ -121,7 +147,7 @@ def _constrained(place: TokenPlace, operand: object) -> Token | None:
         keys, witness = secret_set(asked["secret"], algorithm), secret_set(asked["secret"], "") or ""
     else:
         keys, witness = key_set(asked["cert"], algorithm), key_witness(asked["cert"], "")
-    return _token(place, keys, constraints, witness, timed=True)
+    return _token(place, keys, constraints, witness, timed=True, own=own)
 
 
 def _token(
@@ -131,12 +157,13 @@ def _token(
     witness: str,
     *,
     timed: bool,
+    own: frozenset[str] = frozenset(),
 ) -> Token | None:
     if keys is None:
         return None
-    whole = repr((place, keys, constraints, witness, timed)).encode()
+    whole = repr((place, keys, constraints, witness, timed, sorted(own))).encode()
     name = f"{MARK}{hashlib.sha256(whole).hexdigest()[:12]}"
-    return Token(name, place, keys, constraints, timed, witness, salted(witness) if timed else "")
+    return Token(name, place, keys, constraints, timed, witness, own, salted(witness) if timed else "")
 
 
 MOST_TOGETHER = 8

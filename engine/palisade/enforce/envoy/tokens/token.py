@@ -39,6 +39,9 @@ class Token:
     """Whether the policy's own check is of `exp` and `nbf` too."""
     witness: str = ""
     """A key set that verifies all tokens which the policy's own check might find to be signed; maybe none."""
+    own: frozenset[str] = frozenset()
+    """Constraints for which the policy takes what the token itself says: each is met where that is a text, as
+    no constraint is by an empty one; without a text the policy's own verification is undefined."""
     salted: str = ""
     """Those keys of the witness that tell whether a token names RSA-PSS, of which Envoy knows too little."""
 
@@ -95,7 +98,8 @@ class Token:
     @property
     def sound(self) -> Predicate:
         """Envoy has verified the token, and the policy's own verification takes it too."""
-        return all_of((*self._signed(), *self._as_constrained(), *(self._times() if self.timed else ())))
+        asked = (*self._texts(), *self._as_constrained(), *(self._times() if self.timed else ()))
+        return all_of((*self._signed(), *asked))
 
     @property
     def refused(self) -> Predicate:
@@ -104,7 +108,7 @@ class Token:
         times = [self._claim(name) for name in ("exp", "nbf")]
         numbers = (any_of((negate(claim_defined(each)), claim_kind(each, "number"))) for each in times)
         wrong = any_of((*self._out_of_time(*times), *map(negate, self._as_constrained())))
-        return all_of((wrong, *self._signed(), *numbers))
+        return all_of((wrong, *self._signed(), *self._texts(), *numbers))
 
     @property
     def unproven(self) -> Predicate:
@@ -143,8 +147,13 @@ class Token:
             yield _is(self._head("alg"), asked["alg"])
         if "iss" in asked:
             yield _is(self._claim("iss"), asked["iss"])
-        if self.timed:
+        if self.timed and "aud" not in self.own:
             yield self._audience(asked.get("aud", ""))
+
+    def _texts(self) -> Iterable[Predicate]:
+        """What the policy takes of the token itself for its constraints is there, and a text."""
+        for name in sorted(self.own):
+            yield claim_kind(self._head(name) if name == "alg" else self._claim(name), "string")
 
     def _signatures(self) -> Iterable[Predicate]:
         """Signatures by elliptic curves are as long as they must be: Envoy halves what there is, and so takes
