@@ -22,9 +22,9 @@ from palisade.enforce.envoy.bodies.made import compares
 from palisade.enforce.envoy.bodies.reader import FILLED, PARSED
 from palisade.enforce.envoy.conditions.clocks import cases, timed
 from palisade.enforce.envoy.conditions.context import NOTHING, TOO_DEEP, Notes
-from palisade.enforce.envoy.conditions.counted import Counted
 from palisade.enforce.envoy.conditions.leading import conjunction
 from palisade.enforce.envoy.conditions.methods import METHOD, OTHER, USUAL, speaks_of_method, with_value
+from palisade.enforce.envoy.conditions.tabled import Tabled
 from palisade.enforce.envoy.matchers.bounds import ALWAYS, NEVER, Bounds, both, either, exactly, inverse
 from palisade.enforce.envoy.matchers.predicate import NO, YES, Predicate, all_of, any_of, negate
 from palisade.enforce.envoy.tokens.calls import Tokens
@@ -93,7 +93,7 @@ class _Lowered:
         self.together = {}
 
 
-class Lowering(Counted):
+class Lowering(Tabled):
     """Lowers the formulas of one policy. `notes` tells what else is to be said of them."""
 
     def __init__(

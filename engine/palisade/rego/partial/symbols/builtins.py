@@ -26,7 +26,7 @@ from palisade.rego.partial.formulas.terms import (
     Symbol,
     below,
 )
-from palisade.rego.partial.symbols import arrays, filled, graphs, matching, scores, searched, shaped
+from palisade.rego.partial.symbols import arrays, filled, graphs, matching, scores, searched, shaped, tabled
 from palisade.rego.partial.symbols.construct import lookup
 from palisade.rego.partial.symbols.kinds import is_text, kind_of
 from palisade.rego.partial.symbols.named import AS_PATH
@@ -84,6 +84,9 @@ def object_get(run: Members, args: Sequence[Symbol]) -> Cases | None:
     named = run.named(source)
     if named is not None:
         return named.get(path, default)
+    by_member = tabled.entries_by_member(source)
+    if by_member is not None:
+        return tabled.get(run, by_member, path, default)
     if isinstance(source, Known) and isinstance(path, (Input, Element, Apply)):
         return _table_get(run, source.value, path, default)
     if isinstance(source, Known) and isinstance(path, ArrayOf):

@@ -51,6 +51,10 @@ class Conditions:
         self._chose: bool = before is not None and before._chose
         """Whether a value was taken out of a loop (`chosen`), which most policies never do."""
 
+    def note_chosen(self) -> None:
+        """Notes that a value was taken out of a loop."""
+        self._chose = True
+
     def new_loop(self) -> int:
         """A number for a loop over an unknown collection."""
         self._serial += 1

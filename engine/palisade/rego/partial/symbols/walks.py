@@ -24,7 +24,7 @@ from palisade.rego.partial.formulas.terms import (
     below,
     last_of,
 )
-from palisade.rego.partial.symbols import arrays
+from palisade.rego.partial.symbols import arrays, tabled
 from palisade.rego.partial.symbols import builtins as symbolic
 from palisade.rego.partial.symbols.chosen import FIRST, chosen_of, has_several
 from palisade.rego.partial.symbols.construct import lookup, pairs_of
@@ -100,6 +100,10 @@ class Walks(Members):
             if named is not None:
                 return named.at(part)
             found = self._dot_entries(source, part)
+            if found is not None:
+                return found
+            by_member = tabled.entries_by_member(source) if isinstance(part, Known | Input | Apply) else None
+            found = tabled.at_key(self, by_member, part) if by_member is not None else None
             if found is not None:
                 return found
             entries = mapped_of(source)
