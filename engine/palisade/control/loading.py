@@ -71,7 +71,8 @@ class Deployment:
         enforcement = self.enforcements.get(function)
         if enforcement is None or settings:
             return settings == self.settings(function)
-        return not would_look(enforcement.looks_at, http.headers, http.path)
+        places = enforcement.looks_at
+        return not places or not would_look(places, http.headers, http.path)
 
     def reads_bodies(self, function: str) -> bool:
         """Whether the bodies of requests to a function are needed where the engine decides."""
