@@ -60,6 +60,13 @@ def warned(
         ),
         ('input.path == ["orders"]', "or its segments, input.parsed_path"),
         ('input.request.http.method == "GET"', "write input.attributes.request.http"),
+        (
+            'input.request.path == "/login"',
+            "input.request.path is undefined in all requests; write input.attributes.request.http.path, or",
+        ),
+        ('input.role == "admin"', "a request has input.identity.claims.role, or another claim"),
+        ('"admin" in input.subject.roles', "a request has input.identity.claims.sub, or another claim"),
+        ('startswith(input.url, "/static/")', "a request has input.attributes.request.http.path, or its"),
         ("input.claims.sub in data.a.http", "a request has input.identity.claims"),
         (f'{HTTP}.query == "a=1"', "write input.parsed_query"),
         ('input.attributes.source.certificate == "a"', "no sidecar tells it; who calls is"),

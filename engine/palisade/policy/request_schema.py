@@ -75,6 +75,7 @@ KEYS: Final = frozenset((*SCHEMA["properties"], "parsed_body", "version"))
 MEANT: Final = {
     "method": "input.attributes.request.http.method",
     "path": "input.attributes.request.http.path, or its segments, input.parsed_path",
+    "url": "input.attributes.request.http.path, or its segments, input.parsed_path",
     "headers": "input.attributes.request.http.headers",
     "host": "input.attributes.request.http.host",
     "http": "input.attributes.request.http",
@@ -82,7 +83,12 @@ MEANT: Final = {
     "body": "input.parsed_body",
     "claims": "input.identity.claims",
     "user": "input.identity.claims.sub, or another claim",
+    "subject": "input.identity.claims.sub, or another claim",
+    "role": "input.identity.claims.role, or another claim",
+    "roles": "input.identity.claims.roles, or another claim",
+    "groups": "input.identity.claims.groups, or another claim",
     "token": "input.identity.claims, of a token that is verified",
     "jwt": "input.identity.claims, of a token that is verified",
 }
-"""Keys that inputs have at the top in many a guide to Rego: what a request has in their place."""
+"""Keys that inputs have at the top, or under `request`, in many a guide to Rego: what a request has in their
+place."""

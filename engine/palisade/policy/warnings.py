@@ -249,8 +249,8 @@ def _missing(keys: input_reads.Keys, meant: Mapping[str, str], of_requests: bool
 
     `meant` are keys at the top that no request has, and what is likely meant by each."""
     first, header = keys[0], keys[4] if len(keys) > 4 else None
-    if keys[:2] == ("request", "http") and meant:
-        return "input.request.http is undefined in all requests", f"write {meant['http']}"
+    if first == "request" and len(keys) > 1 and isinstance(keys[1], str) and keys[1] in meant:
+        return f"input.request.{keys[1]} is undefined in all requests", f"write {meant[keys[1]]}"
     if isinstance(first, str) and first in meant:
         return f"input.{first} is undefined in all requests", f"a request has {meant[first]}"
     if isinstance(first, str) and first not in KEYS:
