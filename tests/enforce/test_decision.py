@@ -190,7 +190,7 @@ def test_what_lets_a_request_pass_has_a_name_that_the_gate_lets_pass() -> None:
             'sprintf("',
         ),
         (
-            "jar := {each.name: each.value | some each in claims.cookies}\nlevel := jar.a",
+            "jar := {lower(each.name): each.value | some each in claims.cookies}\nlevel := jar.a",
             "keys the request brings",
             "cookies are read natively",
         ),
