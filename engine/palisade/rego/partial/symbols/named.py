@@ -107,19 +107,7 @@ class Named:
             return None
         if isinstance(part, Known) and isinstance(part.value, list):
             return None
-        run, builder = self._run, self._run.builder
-        found = self.at(part)
-        missing = builder.negate(builder.any(there for there, _ in found))
-        if isinstance(part, Known):
-            return [*found, (missing, default)]
-        there = builder.both(builder.atom(Defined(part)), missing)
-        if is_text(part):
-            return [*found, (there, default)]
-        listed = builder.atom(IsKind(part, "array"))
-        plain = builder.negate(listed)
-        as_path = (builder.both(listed, run.opaque(AS_PATH, NOWHERE)), run.unknown(AS_PATH, NOWHERE))
-        found = [(builder.both(plain, condition), value) for condition, value in found]
-        return [*found, (builder.both(plain, there), default), as_path]
+        return or_default(self._run, self.at(part), part, default)
 
     def equals(self, wanted: Mapping[object, object]) -> Formula:
         """The object is that of constants, by key forms."""
@@ -152,6 +140,23 @@ def count(run: Members, whole: Symbol) -> Cases | None:
     """`count(xs)`"""
     named = run.named(whole)
     return None if named is None else [(TRUE, Apply("count", (named.keys(),)))]
+
+
+def or_default(run: Members, found: Cases, part: Known | Input | Element | Apply, default: Symbol) -> Cases:
+    """What `object.get` gives where these are the cases in which something stands at the key: the default in
+    all others. What an array leads to, as a path, only the evaluator says."""
+    builder = run.builder
+    missing = builder.negate(builder.any(there for there, _ in found))
+    if isinstance(part, Known):
+        return [*found, (missing, default)]
+    there = builder.both(builder.atom(Defined(part)), missing)
+    if is_text(part):
+        return [*found, (there, default)]
+    listed = builder.atom(IsKind(part, "array"))
+    plain = builder.negate(listed)
+    found = [(builder.both(plain, condition), value) for condition, value in found]
+    as_path = (builder.both(listed, run.opaque(AS_PATH, NOWHERE)), run.unknown(AS_PATH, NOWHERE))
+    return [*found, (builder.both(plain, there), default), as_path]
 
 
 def _name(form: object) -> Known:

@@ -10,12 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from palisade.rego.errors import NOWHERE
-from palisade.rego.partial.formulas.formula import TRUE, Defined, IsKind
+from palisade.rego.partial.formulas.formula import TRUE
 from palisade.rego.partial.formulas.terms import Apply, ArrayOf, Element, Input, Known, Part, Symbol, loops
 from palisade.rego.partial.symbols.chosen import chosen_of
-from palisade.rego.partial.symbols.kinds import is_text
-from palisade.rego.partial.symbols.named import AS_PATH
+from palisade.rego.partial.symbols.construct import items_of
+from palisade.rego.partial.symbols.named import or_default
 from palisade.rego.partial.symbols.objects import entries_of, is_made
 from palisade.rego.partial.symbols.sets import Cases
 
@@ -42,7 +41,7 @@ def at_key(run: Members, entries: Sequence[Part], part: Symbol) -> Cases | None:
     """What stands at a key of the request; None where that cannot be followed."""
     found: list[Part] = []
     for each in map(run.fresh, entries):
-        name, value = _halves(each)
+        name, value = items_of(each.item)
         found.append(Part(run.builder.both(each.condition, run.equal(name, part)), each.over, value))
     chosen = chosen_of(run.builder, found)
     if chosen is None:
@@ -52,30 +51,10 @@ def at_key(run: Members, entries: Sequence[Part], part: Symbol) -> Cases | None:
 
 
 def get(run: Members, entries: Sequence[Part], part: Symbol, default: Symbol) -> Cases | None:
-    """`object.get(xs, k, default)`; None where the key is a path, or cannot be followed. What an array leads
-    to, as a path, only the evaluator says."""
+    """`object.get(xs, k, default)`; None where the key is a path, or cannot be followed."""
     if not isinstance(part, Known | Input | Apply) or (
         isinstance(part, Known) and isinstance(part.value, list)
     ):
         return None
     found = at_key(run, entries, part)
-    if found is None:
-        return None
-    builder = run.builder
-    missing = builder.negate(builder.any(condition for condition, _ in found))
-    if isinstance(part, Known):
-        return [*found, (missing, default)]
-    there = builder.both(builder.atom(Defined(part)), missing)
-    if is_text(part):
-        return [*found, (there, default)]
-    listed = builder.atom(IsKind(part, "array"))
-    plain = builder.negate(listed)
-    found = [(builder.both(plain, condition), value) for condition, value in found]
-    as_path = (builder.both(listed, run.opaque(AS_PATH, NOWHERE)), run.unknown(AS_PATH, NOWHERE))
-    return [*found, (builder.both(plain, there), default), as_path]
-
-
-def _halves(part: Part) -> tuple[Symbol, Symbol]:
-    assert isinstance(part.item, ArrayOf)  # noqa: S101 -- as `entries_by_member` has it
-    name, value = part.item.items
-    return name, value
+    return None if found is None else or_default(run, found, part, default)
