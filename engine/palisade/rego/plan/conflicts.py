@@ -116,15 +116,10 @@ def _is_keyed(rule: ast.Rule) -> bool:
 
 
 def _has_many_values(rule: ast.Rule) -> bool:
-    """Whether the one rule of a document may give it two values, or an object two at a key."""
+    """Whether the one rule of a document may give it two values. It makes no pairs: see `_make_pairs`."""
     known = {each.name for arg in rule.head.args or () for each in ast.walk(arg) if isinstance(each, ast.Var)}
     bodies = [(rule.head.value, rule.body), *((each.value, each.body) for each in rule.orelse)]
-    return any(
-        _has_pairs(value)
-        or any(map(_has_pairs, body))
-        or any(_runs(each, known | _assigned(body)) for each in (*body, value))
-        for value, body in bodies
-    )
+    return any(_runs(each, known | _assigned(body)) for value, body in bodies for each in (*body, value))
 
 
 def _assigned(body: ast.Body) -> set[str]:
