@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from effort import examples
 from shared_helpers import free_port
 from test_running_on_envoy import PALISADE, connected, eventually, started, status
 
@@ -47,7 +48,7 @@ MOST = 3_000
 have to get into the log afterwards."""
 FIRST, LATER = 1_000, 100
 """So many of them come at the full rate, by when there was a kill, and then so many a second."""
-KILLS = 4
+KILLS = examples(4, 2)
 BETWEEN = 200
 """At least so many of them are answered before the next kill."""
 PIPED = "piped.jsonl"

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from agreement import judged, outcome_of
+from effort import some
 
 from palisade.rego.partial.formulas.formula import Same, nodes
 from palisade.rego.partial.formulas.terms import Apply
@@ -60,7 +61,7 @@ DOCUMENTS: tuple[dict[str, Any], ...] = tuple(
 @pytest.mark.parametrize("one", range(len(MADE)))
 def test_texts_are_the_same_where_the_evaluator_says_so(one: int) -> None:
     """Of objects that say the same in other words, and of arrays beside sets, too."""
-    for other in range(one, len(MADE)):
+    for other in some(range(one, len(MADE)), 5):
         policy, outcome = outcome_of(f"r if {MADE[one]} == {MADE[other]}", {})
         for document in DOCUMENTS:
             judged(policy, outcome, document)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from agreement import judged, outcome_of
+from effort import some
 
 from palisade.rego.partial.execution import gathering
 
@@ -108,10 +109,10 @@ LEFT_TO_THE_EVALUATOR = (MADE[5],)
 @pytest.mark.parametrize("made", MADE)
 def test_objects_of_rows_are_what_the_evaluator_makes(made: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gathering, "MOST_STATES", 1)
-    for asked in (*ASKED, *(ASKED_OF_NUMBERS if made in OF_NUMBERS else ())):
+    for asked in some((*ASKED, *(ASKED_OF_NUMBERS if made in OF_NUMBERS else ())), beside=made):
         policy, outcome = outcome_of(f"{made}\n{asked}", DATA)
-        some = DOCUMENTS[:: 1 if "input.y" in made + asked else 4]
-        found = {judged(policy, outcome, document) for document in some}
+        documents = DOCUMENTS[:: 1 if "input.y" in made + asked else 4]
+        found = {judged(policy, outcome, document) for document in documents}
         assert ("unsure" in found) == (made in LEFT_TO_THE_EVALUATOR), asked
 
 
