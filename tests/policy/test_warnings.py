@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tests.policy.warning_helpers import warned
 
 from palisade.policy import revisions, sets, warnings
 
@@ -15,18 +16,6 @@ PROVIDERS = """package palisade.identity
 
 providers := {"corp": {"issuer": "https://corp.example", "any_audience": true, "jwks_uri": "https://corp.example/keys"}}
 """
-
-
-def warned(
-    folder: Path, *, strict: bool = False, decision: tuple[str, ...] = (), **files: str
-) -> list[tuple[str, int, str]]:
-    """The file, row and message of each warning."""
-    for name, text in files.items():
-        (folder / f"{name}.rego").write_text(text)
-    loaded = sets.load(folder, shown="p")
-    served, tested = revisions.compile_set(loaded), revisions.compile_set(loaded, tests=True)
-    found = warnings.find(served, tested, loaded, strict=strict, decision=decision)
-    return [(each.file, each.row, f"{each.message}; {each.hint}") for each in found]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from difflib import get_close_matches
 from typing import Any, Final
 
 from palisade import rego
-from palisade.policy import input_reads, library, outside, revisions
+from palisade.policy import answers, input_reads, library, outside, revisions
 from palisade.policy.data import FILE_NAMES
 from palisade.policy.request_schema import KEYS, MEANT, SCHEMA
 from palisade.policy.sets import PolicySet
@@ -104,6 +104,7 @@ def find(
     found += _unread_metadata((*rules, *tests))
     found += passed_over.find(served.checked, rules)
     found += failing.find(served.checked, served.data, rules)
+    found += answers.find(served.checked, tuple(decision))
     if not elsewhere:
         found += outside.find(rules, hosts)
     found += _misspelt_packages(rules, tuple(decision[:-1]))
