@@ -9,6 +9,59 @@ from tests.policy.warning_helpers import warned
 
 
 @pytest.mark.parametrize(
+    ("read", "meant"),
+    [
+        ('input.http_request.path == "/"', "input.attributes.request.http"),
+        ("data.b.f(input.request)", "input.attributes.request"),
+        ('input.action == "read"', "input.attributes.request.http.method"),
+        ('startswith(input.resource, "/a")', "input.attributes.request.http.path, or its segments"),
+        ('input.source.principal == "a"', "input.attributes.source"),
+        ('input.principal.role == "a"', "input.peer, the function that calls, or a claim in"),
+    ],
+)
+def test_what_other_gateways_call_it(tmp_path: Path, read: str, meant: str) -> None:
+    """Who brings a policy over was told of what there is in all, and not of what is meant: by Gloo's
+    `input.http_request`, or by the `input.action` of many a service."""
+    helper = "package b\n\nf(x) if x\n"
+    ((_, _, text),) = warned(tmp_path, a=f"package a\n\nallow if {read}\n", b=helper, decision=("a", "allow"))
+    assert f"is undefined in all requests; a request has {meant}" in text
+    assert warned(tmp_path) == []  # events and Kubernetes' reviews have such keys
+
+
+def test_packages_that_the_deciding_one_refers_to(tmp_path: Path) -> None:
+    """Their rules are asked about the same request: nothing was said of helpers that deny all."""
+    source = "package a\n\nimport data.b\n\nallow if b.reads\n"
+    helper = "package b\n\nreads if data.lib.c.action(1)\n"
+    called = 'package lib.c\n\naction(x) if input.action == x\n\nb if input.event.kind == "x"\n'
+    other = "package d\n\nevent if input.action == 1\n"
+    found = warned(tmp_path, a=source, b=helper, c=called, d=other, decision=("a", "allow"))
+    assert [(file, row) for file, row, _ in found] == [("p/c.rego", 3), ("p/c.rego", 5)]
+
+
+def test_what_a_mesh_calls_the_functions(tmp_path: Path) -> None:
+    """As policies for Istio have it: the comparison is false in all requests, and nothing said so."""
+    source = """package a
+
+import input.attributes.destination.principal as called
+
+allow if called == "spiffe://cluster.local/ns/shop/sa/orders"
+
+allow if data.services[called].open
+"""
+    services = 'package services["spiffe://x/a"]\n\nopen := true\n'
+    ((file, row, text),) = warned(tmp_path, a=source, s=services)
+    assert (file, row) == ("p/a.rego", 5)
+    assert (
+        "is spiffe://palisade.local/function/NAME, and nothing here is called so; compare input.function"
+        in text
+    )
+    own = 'package b\n\nc if data.a.called == "spiffe://palisade.local/function/orders"\n'
+    assert warned(tmp_path, b=own.replace("data.a.called", "input.attributes.destination.principal")) == []
+    by_name = 'package a\n\nallow if endswith(input.attributes.destination.principal, "/orders")\n'
+    assert warned(tmp_path, a=by_name, b="package b\n") == []
+
+
+@pytest.mark.parametrize(
     ("rules", "told"),
     [
         (

@@ -60,6 +60,12 @@ providers := {"corp": {"issuer": "https://corp.example", "any_audience": true, "
         (f'{HTTP}.query == "a=1"', "write input.parsed_query"),
         ('input.attributes.source.certificate == "a"', "no sidecar tells it; who calls is"),
         ('input.attributes.contextExtensions.tier == "a"', "is told by input.function, and by data"),
+        (
+            f'{HTTP}.headers["x-groups"][0] == "a"',
+            'headers["x-groups"] is a text: below it all is undefined; what a client sends in several',
+        ),
+        (f"{HTTP}.headers[input.function][_]", "a header is a text: below it all is undefined"),
+        (f'{HTTP}.query.foo[0] == "a"', "it is part of the path; write input.parsed_query"),
         ("data.grants[input.function]", "data.grants is undefined: no rule and no document defines it"),
         (
             f'{METADATA}["envoy.filters.http.lua"].user == "a"',
@@ -206,14 +212,14 @@ def test_inputs_of_any_shape_where_rules_give_them(tmp_path: Path) -> None:
 
 def test_inputs_of_other_gateways_where_the_rules_decide(tmp_path: Path) -> None:
     """Policies for other gateways have inputs of their own: all is denied, and nothing else said so."""
-    source = 'package a\n\nallow if input.http_request.headers.x == "a"\n'
+    source = 'package a\n\nallow if input.soup.headers.x == "a"\n'
     helper = "package b\n\nb if input.event.kind == 1\n"
     assert warned(tmp_path, a=source, b=helper) == []
     ((file, row, text),) = warned(tmp_path, decision=("a", "allow"))
     assert (file, row) == ("p/a.rego", 3)
-    assert "input.http_request is undefined in all requests; a request has attributes, function, ide" in text
+    assert "input.soup is undefined in all requests; a request has attributes, function, ide" in text
     assert warned(tmp_path, decision=("b", "allow"))[0][:2] == ("p/b.rego", 3)
-    given = 'package c\n\nc if data.a.allow with input as {"http_request": {"headers": {"x": "a"}}}\n'
+    given = 'package c\n\nc if data.a.allow with input as {"soup": {"headers": {"x": "a"}}}\n'
     assert warned(tmp_path, decision=("a", "allow"), c=given) == []
 
 

@@ -92,3 +92,29 @@ MEANT: Final = {
 }
 """Keys that inputs have at the top, or under `request`, in many a guide to Rego: what a request has in their
 place."""
+
+MEANT_ELSEWHERE: Final = {
+    "request": "input.attributes.request",
+    "http_request": "input.attributes.request.http",
+    "check_request": "input.attributes",
+    "state": "input.identity.claims, of a token that is verified",
+    "action": "input.attributes.request.http.method",
+    "operation": "input.attributes.request.http.method",
+    "resource": "input.attributes.request.http.path, or its segments, input.parsed_path",
+    "principal": "input.peer, the function that calls, or a claim in input.identity.claims",
+    "source": "input.attributes.source",
+    "destination": "input.function, the function that is called",
+    "context": "input.attributes, and time.now_ns() where the time is meant",
+    "client_ip": "input.attributes.source.address.socketAddress.address",
+    "ip": "input.attributes.source.address.socketAddress.address",
+    "metadata_context": "input.attributes.metadataContext",
+    "tool": "input.parsed_body.params.name, of a call of MCP",
+    "mcp": "input.parsed_body, of a call of MCP",
+    "scope": "input.identity.claims.scope, or another claim",
+    "scopes": "input.identity.claims.scopes, or another claim",
+    "permissions": "input.identity.claims.permissions, or another claim",
+    "tenant": "a claim in input.identity.claims, or input.attributes.request.http.headers",
+    "tenant_id": "a claim in input.identity.claims, or input.attributes.request.http.headers",
+}
+"""The same of keys that other gateways and services have at the top. Inputs that are no requests have them as
+well: it is for rules that are asked about requests."""

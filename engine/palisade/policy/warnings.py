@@ -6,6 +6,7 @@ with `not` before it allows, and nothing else would say so. And of a key that st
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -15,7 +16,7 @@ from typing import Any, Final
 from palisade import rego
 from palisade.policy import answers, input_reads, library, outside, revisions
 from palisade.policy.data import FILE_NAMES
-from palisade.policy.request_schema import KEYS, MEANT, SCHEMA
+from palisade.policy.request_schema import KEYS, MEANT, MEANT_ELSEWHERE, SCHEMA
 from palisade.policy.sets import PolicySet
 from palisade.rego import ast
 from palisade.rego.check import failing, passed_over, unresolved, unused
@@ -70,6 +71,10 @@ _NO_PROVIDERS: Final = "name the issuers whose tokens count in data.palisade.ide
 _OTHER_INPUTS: Final = frozenset({("palisade", "isolation"), ("palisade", "detection")})
 """Packages whose rules are asked about more than requests: peers, images, events."""
 
+_CALLED: Final = ("attributes", "destination", "principal")
+_OWN: Final = "spiffe://palisade.local/"
+"""What the SPIFFE IDs of sidecars begin with."""
+
 _ALIKE = 0.75  # of 1, as difflib compares texts
 _ALIKE_PACKAGES = 0.85  # of 1: the part that all have in common is long
 
@@ -109,9 +114,13 @@ def find(
         found += outside.find(rules, hosts)
     found += _misspelt_packages(rules, tuple(decision[:-1]))
     if not schemas or not {"schema", "input"} & schemas.keys():
-        found += _unlike_requests(served, policy_set)
         providers = [each.name for each in revisions.read_providers(served, policy_set)]
-        found += _input(served, rules, providers, tuple(decision[:-1]))
+        told = tuple(_input(served, rules, providers, _deciding(served, tuple(decision))))
+        # What types tell of the same place says less.
+        places = {(each.file, each.row, each.col) for each in told}
+        unlike = _unlike_requests(served, policy_set)
+        found += [each for each in unlike if (each.file, each.row, each.col) not in places]
+        found += told
     if strict:
         found += unused.find(served.checked, rules)
         found += unused.find(tested.checked, tests)
@@ -203,11 +212,27 @@ def _leading(names: list[str], schema: Any, way: tuple[str, ...] = ()) -> Iterat
         yield from _leading(names, below, (*way, key))
 
 
+def _deciding(policy: rego.Policy, decision: tuple[str, ...]) -> frozenset[tuple[str, ...]]:
+    """The packages whose rules are asked about requests: the decision's own, and those that it refers to."""
+    checked = policy.checked
+    reached = {path for path in checked.rules if decision and path[: len(decision)] == decision}
+    ahead = list(reached)
+    while ahead:
+        new = checked.graph.get(ahead.pop(), frozenset()) - reached
+        reached |= new
+        ahead += new
+    packages = {each.package for path in reached for each in checked.rules.get(path, ())}
+    return frozenset((decision[:-1], *packages))
+
+
 def _input(
-    policy: rego.Policy, modules: list[ast.Module], providers: Sequence[str], deciding: tuple[str, ...]
+    policy: rego.Policy,
+    modules: list[ast.Module],
+    providers: Sequence[str],
+    deciding: frozenset[tuple[str, ...]],
 ) -> Iterator[Diagnostic]:
     """What types do not tell: keys at the top that no request has, headers that are not in lower case, and
-    metadata that no filter leaves. The rules of the package `deciding` are asked about requests alone."""
+    metadata that no filter leaves. The rules of the packages `deciding` are asked about requests alone."""
     rules = {
         id(module): [each.checked.rule for each in policy.checked.work.results[id(module)].rules]
         for module in modules
@@ -219,12 +244,14 @@ def _input(
         for rule in each
         for term in ast.walk(rule)
     )
+    foreign = functools.cache(lambda: _names_of_another_mesh(policy, modules))
     named = input_reads.names((module.package, rule) for module in modules for rule in rules[id(module)])
     for module in modules:
         problems = Problems(module.source, module.lines)
         others = replaced or module.package[:2] in _OTHER_INPUTS
-        of_requests = not others and tuple(module.package) == deciding
+        of_requests = not others and tuple(module.package) in deciding
         unnamed = not others and not providers
+        called = not others
 
         def missing(
             keys: input_reads.Keys, meant: Mapping[str, str] = {} if others else MEANT, of: bool = of_requests
@@ -237,12 +264,40 @@ def _input(
                 # What a name stands for is told where it is named.
                 if told is not None and not (read.named and missing(read.keys[: read.named])):
                     problems.add(told[0], read.loc, UNKNOWN_INPUT, told[1])
+                if called and read.keys[:3] == _CALLED and foreign():
+                    called = False
+                    message = (
+                        f"input.{'.'.join(_CALLED)} is {_OWN}function/NAME, and nothing here is called so"
+                    )
+                    hint = "compare input.function, the name of the function that is called"
+                    problems.add(message, read.loc, UNKNOWN_INPUT, hint)
                 if unnamed and read.keys[:1] == ("identity",):
                     # Once in a module: what it says of one reference it says of all.
                     unnamed = False
                     message = "input.identity is undefined in all requests: there are no providers"
                     problems.add(message, read.loc, UNKNOWN_INPUT, _NO_PROVIDERS)
         yield from problems.found
+
+
+def _names_of_another_mesh(policy: rego.Policy, modules: Iterable[ast.Module]) -> bool:
+    """Whether the set has SPIFFE IDs, in rules or documents, and none that a sidecar has."""
+    written = (node.value for module in modules for node in ast.walk(module) if isinstance(node, ast.Scalar))
+    texts = [each for each in (*written, *_scalars(policy.data)) if isinstance(each, str)]
+    ids = [each for each in texts if each.startswith("spiffe://")]
+    return bool(ids) and not any(each.startswith(_OWN) for each in ids)
+
+
+def _scalars(value: Any) -> Iterator[Any]:
+    """What stands in a document, keys as well, however deep."""
+    left = [value]
+    while left:
+        each = left.pop()
+        if isinstance(each, Mapping):
+            left += (*each, *each.values())
+        elif isinstance(each, (list, tuple)):
+            left += each
+        else:
+            yield each
 
 
 def _missing(keys: input_reads.Keys, meant: Mapping[str, str], of_requests: bool) -> tuple[str, str] | None:
@@ -258,11 +313,16 @@ def _missing(keys: input_reads.Keys, meant: Mapping[str, str], of_requests: bool
         message = f"input.{first} is undefined in all requests"
         if near := get_close_matches(first, KEYS, 1, _ALIKE):
             return message, f"did you mean input.{near[0]}?"
-        return (message, f"a request has {', '.join(sorted(KEYS))}") if of_requests else None
+        there = MEANT_ELSEWHERE.get(first, ", ".join(sorted(KEYS)))
+        return (message, f"a request has {there}") if of_requests else None
     lower = header.lower() if isinstance(header, str) else None
     if keys[:4] == _HEADERS and lower is not None and header != lower and (*_HEADERS, lower) not in _NEVER:
         message = f'headers["{header}"] is undefined in all requests: names of headers are in lower case'
         return message, f'write headers["{lower}"]'
+    if keys[:4] == _HEADERS and len(keys) > 5:
+        shown = f'headers["{header}"]' if lower is not None else "a header"
+        message = f"{shown} is a text: below it all is undefined"
+        return message, "what a client sends in several headers of one name is one text, with commas between"
     folded = (*keys[:4], lower)
     never = next((each for each in _NEVER if folded[: len(each)] == each), None)
     if never is None:
