@@ -31,6 +31,7 @@ CHARACTERS = {
     **dict.fromkeys("“”„‘’«»", 'a string stands in double quotes that are straight: "'),
 }
 ESCAPE = "a backslash is written twice, or the string, a regular expression say, in backquotes"
+TUPLE = "an array stands in `[` and `]`, a set in `{` and `}`"
 UNENDED = "a string ends in the line in which it begins; one of several lines stands in backquotes"
 UNENDED_RAW = "no backquote ends it"
 

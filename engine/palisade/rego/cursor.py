@@ -196,10 +196,10 @@ class Cursor:
             self.fail("illegal token")
         if not hint and (self.token.kind == "eof" or self.token.kind in _CLOSING):
             hint = self.unclosed("close {}") or ("" if self.depth or self.token.kind == "eof" else _UNOPENED)
-        hint = hint or self._of_other_languages() or of_line(self.line(self.at(self.token).row))
+        hint = hint or self.of_other_languages() or of_line(self.line(self.at(self.token).row))
         self.fail(f"unexpected {self.token.title}{': ' if note else ''}{note}", hint=hint)
 
-    def _of_other_languages(self) -> str:
+    def of_other_languages(self) -> str:
         """What to write in place of an operator of other languages; empty where none stands here."""
         token = self.token
         before = self.tokens[self.index - 1] if self.index else token

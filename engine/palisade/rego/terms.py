@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from palisade.rego import ast
+from palisade.rego.advice import TUPLE
 from palisade.rego.brackets import CollectionParser
 from palisade.rego.cursor import ParseError, Part
 from palisade.rego.kinds import kind_of
@@ -241,7 +242,8 @@ class TermParser(CollectionParser, ABC):
         self.enter()
         term = self.term()
         if self.token.kind != ")":
-            self.fail("non-terminated expression", hint=self.unclosed("close {}"))
+            meant = TUPLE if self.token.kind == "," else self.of_other_languages()
+            self.fail("non-terminated expression", hint=meant or self.unclosed("close {}"))
         self.leave(")")
         return term
 
