@@ -69,6 +69,17 @@ def test_a_rule_that_never_holds_is_said_to_decide_nothing(tmp_path: Path) -> No
     )
 
 
+def test_a_rule_on_what_no_request_has_is_said_to_decide_nothing(tmp_path: Path) -> None:
+    """A policy for Kong was said to be native in all its rules, where it denies whatever the request is."""
+    report = covered(
+        tmp_path,
+        'default allow := false\nallow if input.request.http.method == "GET"\n'
+        'allow if http.headers["x-a"] == "b"\n',
+    )
+    assert [each.where for each in report.rules] == [Where.NATIVE, Where.SETTLED, Where.NATIVE]
+    assert report.rules[1].note == "decides no request: none that this function can get meets it"
+
+
 def test_a_residual_rule_shows_the_expression_where_it_stands(tmp_path: Path) -> None:
     report = covered(
         tmp_path,

@@ -161,7 +161,7 @@ def _deciding(
 
 def _of_rule(rule: CheckedRule, by: Rules, found: Sequence[RuleCoverage], index: RuleIndex) -> RuleReport:
     where = Where.SETTLED
-    if found:
+    if any(each.comes for each in found):
         where = Where.CONDITIONAL
         if all(each.native for each in found):
             where = Where.NATIVE

@@ -45,12 +45,14 @@ _room = attrgetter("room")
 
 @record()
 class RuleCoverage:
-    """Where one rule is decided. `verdict` is what it decides; `native` whether Envoy always can."""
+    """Where one rule is decided. `verdict` is what it decides; `native` whether Envoy always can, and `comes`
+    whether there are requests that may meet it."""
 
     location: Location
     verdict: Verdict
     native: bool
     reasons: tuple[Reason, ...] = ()
+    comes: bool = True
 
     @property
     def conditional(self) -> bool:
@@ -60,7 +62,8 @@ class RuleCoverage:
     def and_of(self, other: RuleCoverage) -> RuleCoverage:
         """The account of one rule that is in several cases."""
         reasons = tuple(dict.fromkeys((*self.reasons, *other.reasons)))
-        return replace(self, native=self.native and other.native, reasons=reasons)
+        comes = self.comes or other.comes
+        return replace(self, native=self.native and other.native, reasons=reasons, comes=comes)
 
 
 @record()
@@ -296,7 +299,7 @@ class Cases:
         comes = bounds.possibly != NO
         noted = lowered.notes.reasons | own.keys()
         reasons = (*end.reasons, *_placed(noted, case.label)) if comes else ()
-        covered = RuleCoverage(case.label, end.verdict, not reasons, reasons)
+        covered = RuleCoverage(case.label, end.verdict, not reasons, reasons, comes)
         ends = end.verdict, end.answer
         rule = Rule(case, end.entry(bounds.surely), unsure, covered, lowered, ends, (case.label, end.verdict))
         if not end.answer and not end.reasons:  # answers are of one decision
