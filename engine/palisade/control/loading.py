@@ -108,7 +108,7 @@ def counted(coverage: Iterable[RuleCoverage], policy: rego.Policy) -> RuleCounts
     for each in coverage:
         at = _row(each.location)
         rule = rows.get(at, at)
-        if rule is None:
+        if rule is None or not each.comes:
             continue
         native[rule] = each.native and native.get(rule, True)
         if each.native or each.conditional:
