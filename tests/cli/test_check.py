@@ -90,7 +90,7 @@ class TestCheck:
         (project / "policies" / "allow.rego").write_text(ALLOW.replace('["a"]', "[]"))
         ended = run("check", "policies")
         assert ended.code == 1
-        assert "policies/allow.rego:14:1: document_error" in ended.err
+        assert "policies/allow.rego:16:2: document_error" in ended.err
 
     def test_a_misspelt_module_of_the_library_is_an_error(self, run: Run, project: Path) -> None:
         """It denied everything, and nothing said so."""

@@ -180,6 +180,31 @@ def test_a_providers_document_that_believes_too_much_is_refused_where_it_stands(
     assert "providers.corp.audiences: is missing" in error.message
 
 
+def test_what_is_wrong_of_a_provider_is_shown_where_it_is_written(tmp_path: Path) -> None:
+    """All of it stood at the first line of the rule, without the line itself."""
+    source = """package palisade.identity
+
+providers := {
+	"corp": {"issuer": "https://a", "audience": ["a"], "jwks_uri": "https://a/keys"},
+	"shop": {
+		"issuer": "https://b",
+		"audiences": "b",
+		"jwks_uri": "https://b/keys",
+	},
+}
+"""
+    with pytest.raises(revisions.DocumentError) as raised:
+        revisions.build(inventory(tmp_path), policy_set(tmp_path, a=ALLOW, p=source))
+    told = [(error.row, error.col, error.message.partition("providers.")[2]) for error in raised.value.errors]
+    lines = source.splitlines()
+    assert all(error.line == lines[error.row - 1] for error in raised.value.errors)
+    assert [(row, col, message.partition(":")[0]) for row, col, message in told] == [
+        (4, 2, "corp.audiences"),
+        (4, 34, "corp.audience"),
+        (7, 3, "shop.audiences"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("body", "named"),
     [

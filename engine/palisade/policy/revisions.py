@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
+from operator import itemgetter
 from typing import Any
 
 from palisade import rego
@@ -19,6 +20,7 @@ from palisade.policy.providers import Provider, ProvidersError
 from palisade.policy.sets import PolicySet
 from palisade.policy.source import SourceError, did_you_mean, nearest
 from palisade.rego import ast, ir
+from palisade.rego.check.problems import Problems
 from palisade.rego.codegen import facts
 from palisade.rego.errors import EVAL_CONFLICT_ERROR, Diagnostic, EvalError, Location
 from palisade.rego.values import UNDEFINED
@@ -179,8 +181,7 @@ def read_providers(policy: rego.Policy, policy_set: PolicySet) -> tuple[Provider
         document = policy.evaluate(providers.DOCUMENT)
         return () if document is UNDEFINED else providers.read(document)
     except ProvidersError as error:
-        at = _place_of(policy_set, "providers")
-        raise DocumentError(Diagnostic(DOCUMENT_ERROR, each, at) for each in error.errors) from None
+        raise DocumentError(_of_providers(policy, policy_set, each) for each in error.errors) from None
     except EvalError as error:
         message = f"providers cannot be evaluated: {error.code}: {error.message}"
         hint = _CONFLICT if error.code == EVAL_CONFLICT_ERROR else ""
@@ -225,10 +226,25 @@ def revision_id(inventory: Inventory, policy_set: PolicySet) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def _place_of(policy_set: PolicySet, rule: str) -> Location:
-    """Where a rule of the identity package begins, for messages about its value."""
-    for name, source in policy_set.modules.items():
-        for row, line in enumerate(source.splitlines(), 1):
-            if line.startswith(rule) and "package palisade.identity" in source:
-                return Location(name, row, 1)
-    return Location(str(policy_set.root), 1, 1)
+def _of_providers(policy: rego.Policy, policy_set: PolicySet, message: str) -> Diagnostic:
+    """An error in the value of the providers, at the key that it names or the innermost that is written."""
+    named = message.partition(": ")[0].removeprefix(f"{providers.DOCUMENT}.").split(".")
+    found: list[tuple[int, ast.Module, Location]] = []
+    for module in policy.checked.modules:
+        for rule in module.rules:
+            if f"data.{'.'.join((*module.package, rule.head.name.name))}" == providers.DOCUMENT:
+                at, value, depth = rule.loc, rule.head.value, 0
+                # As far as the path is written in this rule.
+                while isinstance(value, ast.Object) and depth < len(named):
+                    wanted = ast.Scalar(named[depth])
+                    item = next((each for each in value.items if each[0] == wanted), None)
+                    if item is None:
+                        break
+                    at, value, depth = item[0].loc, item[1], depth + 1
+                found.append((depth, module, at))
+    if not found:
+        return Diagnostic(DOCUMENT_ERROR, message, Location(str(policy_set.root), 1, 1))
+    _, module, at = max(found, key=itemgetter(0))
+    problems = Problems(module.source, module.lines)
+    problems.add(message, at, DOCUMENT_ERROR)
+    return problems.found[0]
