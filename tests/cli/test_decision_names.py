@@ -33,6 +33,6 @@ def test_it_is_compiled_and_explained(named: Path, run: Run) -> None:
 def test_two_of_them_are_compared(named: Path, run: Run) -> None:
     (named / "next").mkdir()
     (named / "next" / "allow.rego").write_text(POLICY.replace('"GET"', '"PUT"'))
-    found = run("diff", "policies", "next", "--decision", "team/b-c/authz/allow")
+    found = run("diff", "policies", "next", "--decision", "team/b-c/authz/allow", "--examples", "300")
     assert found.code == 1, found.err
     assert "PUT /" in found.out

@@ -1,4 +1,4 @@
-"""How much tests do that draw examples or go through long lists: in CI all, and a third of it at a desk."""
+"""How much tests do that draw examples or go through long lists: in CI all, and a fifth of it at a desk."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-_SHARE = 1 if os.environ.get("CI") else 3
+_SHARE = 1 if os.environ.get("CI") else 5
 _FEW = 10
 """So few are drawn everywhere."""
 
@@ -26,7 +26,7 @@ def examples_asked(number: int) -> int:
 
 def some(cases: Sequence[T], few: int = _FEW, *, beside: object = None) -> list[T]:
     """All cases of a long list in CI, and at a desk so many as `examples` says: in their order, the same ones
-    in each run, and others `beside` each parameter of a test. Not every third, as lists are often products.
+    in each run, and others `beside` each parameter of a test. Not every fifth, as lists are often products.
     """
     chosen = random.Random(f"{len(cases)} {beside}").sample(range(len(cases)), examples(len(cases), few))
     return [cases[at] for at in sorted(chosen)]

@@ -109,7 +109,7 @@ LEFT_TO_THE_EVALUATOR = (MADE[5],)
 @pytest.mark.parametrize("made", MADE)
 def test_objects_of_rows_are_what_the_evaluator_makes(made: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gathering, "MOST_STATES", 1)
-    for asked in some((*ASKED, *(ASKED_OF_NUMBERS if made in OF_NUMBERS else ())), beside=made):
+    for asked in some((*ASKED, *(ASKED_OF_NUMBERS if made in OF_NUMBERS else ())), 6, beside=made):
         policy, outcome = outcome_of(f"{made}\n{asked}", DATA)
         documents = DOCUMENTS[:: 1 if "input.y" in made + asked else 4]
         found = {judged(policy, outcome, document) for document in documents}
