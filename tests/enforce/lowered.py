@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from effort import some
+
 from palisade import rego
 from palisade.decide.input import known_of
 from palisade.enforce.envoy.decision import Decision, decide
@@ -57,8 +59,9 @@ def allowing(
     head: str,
     data: Any = None,
 ) -> list[Subject]:
-    """For each of the bodies of `allow` a policy, below the same head."""
-    policies = (rego.compile({"p.rego": f"{head}\nallow if {{ {body} }}"}, data) for body in bodies)
+    """For each of the bodies of `allow`, and at a desk for some, a policy below the same head."""
+    chosen = some([*bodies])
+    policies = (rego.compile({"p.rego": f"{head}\nallow if {{ {body} }}"}, data) for body in chosen)
     return [subject_of(policy, providers, issuers) for policy in policies]
 
 
