@@ -9,7 +9,7 @@ evaluator can decide, with the reason and the place. So the outcome is never wro
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, MutableMapping, Sequence, Set
 from functools import partial
 
 from palisade.rego import ast, ir
@@ -20,6 +20,7 @@ from palisade.rego.partial.execution.flow import RESULT, Liveness
 from palisade.rego.partial.execution.gathering import ManyStatesError, is_of_rules
 from palisade.rego.partial.execution.giving import FEWEST, giving, states_of
 from palisade.rego.partial.execution.indexes import Indexes
+from palisade.rego.partial.execution.needing import Kept
 from palisade.rego.partial.execution.opaque import Failing
 from palisade.rego.partial.execution.others import Alike, Others
 from palisade.rego.partial.execution.outcome import Case, Outcome
@@ -29,7 +30,7 @@ from palisade.rego.partial.execution.statements import OF_RULES
 from palisade.rego.partial.execution.telling import Telling
 from palisade.rego.partial.formulas.formula import TRUE, Formula
 from palisade.rego.partial.formulas.possible import Search
-from palisade.rego.partial.formulas.terms import Input, Known, Symbol
+from palisade.rego.partial.formulas.terms import Input, Known, Symbol, Unknown
 from palisade.rego.partial.symbols.chosen import Settling
 from palisade.rego.partial.symbols.large import bounded
 from palisade.rego.partial.symbols.worlds import (
@@ -89,8 +90,9 @@ class Executor(Telling):
         self._runs: dict[object, Run] = {}
         self._envs: dict[object, Env] = {}
         self._start_from(before)
-        self._kept: dict[object, tuple[list[Step], frozenset[ir.Func | None], Worlds]] = {}
+        self._kept: MutableMapping[object, Kept] = {}
         self._rules = frozenset(func.name for func in policy.funcs if len(func.params) == OF_RULES)
+        self._in_doubt: dict[int, Unknown] = {}
         self._branching: ir.BlockStmt | None = None
         self._branches: Worlds | None = None
         self._table_loops, self._starts = {}, {}
@@ -188,6 +190,7 @@ class Executor(Telling):
         outer, self._final = self._final, self._failing.final(func)
         making, self._making = self._making, frozenset()
         gathering, self._gathering = self._gathering, frozenset()
+        in_doubt, self._in_doubt = self._in_doubt, {}
         try:
             live = frozenset((func.result, *func.params))
             run = partial(self._in_turn, blocks=func.blocks, env=env, outside=live, given=func.result)
@@ -195,6 +198,7 @@ class Executor(Telling):
             return self._object_of_rules(run, name, func.result) if is_of_rules(func) else run(name)
         finally:
             self._final, self._making, self._gathering = outer, making, gathering
+            self._in_doubt = in_doubt
 
     def _call_function(self, func: ir.Func, args: tuple[Symbol, ...], target: int, env: Env) -> list[Step]:
         known = self._kept.get((func.name, args))
@@ -345,6 +349,7 @@ class Executor(Telling):
             return known.result
         outer, self._called = self._called, set()
         bound, self._bound = self._bound, min(self._bound, self._statements + MAX_OF_RULE)
+        begun = self._statements
         branching, self._branching = self._branching, origins.branching(block)
         branches, self._branches = self._branches, None
         try:
@@ -352,7 +357,8 @@ class Executor(Telling):
         except Unsupported as trouble:
             if self._gathering:
                 raise
-            result = self._opaque_block(block, env, live, trouble)
+            self._give_back(self._statements - begun)
+            result = self._opaque_block(block, env, live, trouble, self._needed(block, env, live))
         else:
             called = tuple(func for func in self._called if func is not None)
             if len(called) == len(self._called):

@@ -115,7 +115,8 @@ def opaque_values(block: ir.Block, target: int, old: Symbol | None, value: Unkno
             return [old]  # another value would be a conflict
         return [_only_constant(block, target) or value, None]
     if old is not None and not any(written(stmt) == target for stmt in ways):
-        return [value]  # a collection that may have been added to
+        # A collection that may have been added to: one of which nothing is known is so still.
+        return [old if isinstance(old, Unknown) else value]
     return [value, None] if old is None else [value, old, None]
 
 

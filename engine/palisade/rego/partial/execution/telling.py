@@ -10,18 +10,15 @@ from palisade.rego.errors import NOWHERE, Location
 from palisade.rego.partial.execution import origins
 from palisade.rego.partial.execution.flow import all_stmts
 from palisade.rego.partial.execution.unfollowed import Unfollowed
-from palisade.rego.partial.formulas.terms import Input, Known
+from palisade.rego.partial.formulas.terms import Input
 from palisade.rego.partial.symbols.worlds import Reason, Result, Step, Worlds
 
 
 class Telling(Unfollowed):
     """Tells what blocks come to by the places of the rules that gave it."""
 
-    _data: Known
     _rules: frozenset[str]
     """The names of the functions that are rules."""
-    _kept: dict[object, tuple[list[Step], frozenset[ir.Func | None], Worlds]]
-    """What functions came to, by their names and arguments."""
     _branching: ir.BlockStmt | None
     _branches: Worlds | None
     """What those of the rule that is followed now came to, where it has any."""

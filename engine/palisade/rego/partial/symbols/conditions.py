@@ -262,7 +262,9 @@ class Conditions:
         if body is FALSE:
             return FALSE
         if isinstance(source, Unknown):
-            return self.opaque(source.reason, source.location)
+            parts = body.args if body.kind == "and" else (body,)
+            outside = [each for each in parts if loop not in each.loops and not each.opaque]
+            return builder.all((*outside, self.opaque(source.reason, source.location)))
         if isinstance(source, (Known, ArrayOf, ObjectOf, SetOf, Gathered, Overlay)):
             raise Unsupported("iterates over a collection that is known in part")
         return some_member(builder, source, loop, self._afresh(body) if body.opaque else body)
