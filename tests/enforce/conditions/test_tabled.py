@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import product
+from itertools import pairwise, product
 from typing import Any
 
 import pytest
@@ -17,6 +17,9 @@ claims := input.identity.claims
 tenant := http.headers["x-tenant"]
 granted[m.tenant] := m.role if some m in claims.memberships
 roles := {m.tenant: m.role | some m in claims.memberships}
+active := {m.tenant: m.role | some m in claims.memberships; m.active}
+lasting := {m.tenant: m.role | some m in claims.memberships; m.active != true; not m.tenant == claims.tenant}
+named := {m.tenant: m.role | some m in claims.memberships; m.role in {"admin", "dev"}; m.tenant != http.host}
 """
 OF_CLAIMS = (
     'roles[tenant] == "admin"',
@@ -36,6 +39,13 @@ OF_CLAIMS = (
     'granted[tenant] == "admin"',
     "not granted[tenant]",
     "http.method == {`admin`: `POST`, `dev`: `GET`}[roles[tenant]]",
+)
+OF_SOME = (
+    'active[tenant] == "admin"',
+    'not active[tenant] == "admin"',
+    'object.get(active, tenant, "none") == "none"',
+    'lasting[tenant] == "dev"',
+    'named[input.parsed_path[0]] == "admin"',
 )
 MEMBERS: tuple[Any, ...] = (
     {"tenant": "acme", "role": "admin"},
@@ -64,9 +74,26 @@ LISTS: tuple[Any, ...] = (
 TENANTS = ("acme", "other", "t7", "", "ü", "1", "x" * 500)
 
 
-def _requests() -> list[Request]:
+MARKED: tuple[Any, ...] = (
+    *({"tenant": "acme", "role": "admin", "active": each} for each in (True, False, None, "no", 0, [])),
+    {"tenant": "acme", "role": "guest", "active": False},
+    {"tenant": "other", "role": "dev", "active": False},
+    {"tenant": "other", "role": "admin", "active": True},
+    {"tenant": 1, "role": "dev", "active": True},
+    {"tenant": "acme", "active": True},
+    {"tenant": "acme", "role": "admin"},
+    "acme",
+)
+LISTS_OF_MARKED: tuple[Any, ...] = (
+    *([each] for each in MARKED),
+    *([one, other] for one, other in pairwise(MARKED)),
+    *([MARKED[0], *MARKED[6:9]], [MARKED[6], MARKED[8]], {}, {"acme": MARKED[0]}, []),
+)
+
+
+def _requests(lists: tuple[Any, ...] = LISTS) -> list[Request]:
     found = [Request(), Request("GET", "/acme", (("x-tenant", "acme"),))]
-    for at, members in enumerate(LISTS):
+    for at, members in enumerate(lists):
         own = {"memberships": members, "role": ("admin", 7, None)[at % 3]}
         own |= {"tenant": ("acme", 1, ["acme"], None)[at % 4]} if at % 5 else {}
         token = Token("corp", own)
@@ -81,3 +108,10 @@ def _requests() -> list[Request]:
 def test_lists_of_claims(bed: Bed, providers: tuple[Provider, ...], issuers: Issuers) -> None:
     """Two members with one tenant and other roles are an error, whichever of them is asked for."""
     judge_natively(bed, allowing(OF_CLAIMS, providers, issuers, head=HEAD), _requests(), residual=0.4)
+
+
+@pytest.mark.parametrize("providers", [1], ids=("one",), indirect=True)
+def test_lists_of_which_some_count(bed: Bed, providers: tuple[Provider, ...], issuers: Issuers) -> None:
+    """Only of two that both have an entry is it an error that they have one key."""
+    requests = _requests(LISTS_OF_MARKED)
+    judge_natively(bed, allowing(OF_SOME, providers, issuers, head=HEAD), requests, residual=0.4)

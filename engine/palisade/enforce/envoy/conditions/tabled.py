@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from abc import ABC
 from collections.abc import Sequence
-from collections.abc import Set as AbstractSet
 from itertools import combinations
 
 from cel.expr.syntax_pb2 import Expr
@@ -19,8 +18,7 @@ from palisade.enforce.envoy.matchers.bounds import ALWAYS, Bounds
 from palisade.enforce.envoy.matchers.predicate import all_of
 from palisade.enforce.envoy.values.claims import claim_kind
 from palisade.enforce.envoy.values.sources import ClaimSource, FieldSource, Missing, TokenClaim
-from palisade.rego.partial.formulas.formula import Defined, Formula
-from palisade.rego.partial.formulas.terms import Apply, ArrayOf, Element, Part, Term, subterms
+from palisade.rego.partial.formulas.terms import Apply, ArrayOf, Element, Part, Term
 from palisade.rego.partial.symbols.tabled import entries_by_member
 
 _Steps = tuple[str, ...]
@@ -53,26 +51,18 @@ class Tabled(Counted, ABC):
 
 
 def _steps_of(made: Apply) -> tuple[Term, _Steps, _Steps] | None:
-    """The list, and where in its members the keys and the values are; None where another condition says which
-    of them have an entry."""
+    """The list, and where in its members the keys and the values are. Another condition may say which of them
+    have an entry, as that a membership is active: two without one are no error, and are for the engine."""
     match entries_by_member(made):
-        case (Part(condition, ((source, loop),), ArrayOf((Element() as name, Element() as value))),):
-            parts = condition.args if condition.kind == "and" else (condition,)
-            known = {Element(source, loop), *subterms(source)}
-            for each in (name, value):
-                known |= {Element(source, loop, path=each.path[:at]) for at in range(len(each.path) + 1)}
+        case (Part(_, ((source, _),), ArrayOf((Element() as name, Element() as value))),):
             steps = [tuple(map(str, each.path)) for each in (name, value) if _is_by_names(each)]
-            if len(steps) == 2 and all(_is_there(each, known) for each in parts):
+            if len(steps) == 2:
                 return source, steps[0], steps[1]
     return None
 
 
 def _is_by_names(term: Element) -> bool:
     return bool(term.path) and all(type(step) is str for step in term.path)
-
-
-def _is_there(condition: Formula, known: AbstractSet[object]) -> bool:
-    return isinstance(condition.atom, Defined) and condition.atom.term in known
 
 
 def _below(claim: ClaimSource, at: int, steps: _Steps) -> Expr:
