@@ -11,7 +11,7 @@ from google.protobuf.message import Message
 from palisade.enforce.envoy.answers.ends import RESIDUAL
 from palisade.enforce.envoy.bodies.documents import Field
 from palisade.enforce.envoy.decision import Decision
-from palisade.enforce.envoy.matchers.branches import action, branch
+from palisade.enforce.envoy.matchers.branches import action, branch, renamed
 from palisade.enforce.envoy.matchers.entry import Entry, Verdict
 from palisade.enforce.envoy.matchers.predicate import NO, Predicate, Text, negate, one_of
 from palisade.enforce.envoy.matchers.tree import Tree, build
@@ -74,6 +74,31 @@ class Built:
         """Whether it is the tree of these rules: those that were so before are the same objects."""
         return (self.linear, self.default, self.entries) == (linear, decision.default, decision.entries)
 
+    def called_as(self, decision: Decision, linear: int) -> Tree | None:
+        """The tree of rules that are these but for what they are called, as where an answer's text is
+        another, or a line came before a rule; None where they are others.
+
+        What a tree looks like hangs on which of its rules have one name, and not on what that is.
+        """
+        old, new = (*self.entries, self.default), (*decision.entries, decision.default)
+        if self.linear != linear or len(old) != len(new) or any(map(_differ, old, new)):
+            return None
+        names = {(one.name, other.name) for one, other in zip(old, new, strict=True)}
+        answers = {(one.answer, other.answer) for one, other in zip(old, new, strict=True)}
+        if not (_one_to_one(names) and _one_to_one(answers)):
+            return None
+        return Tree(renamed(self.tree.matcher, dict(names)), self.tree.attributes)
+
+
+def _differ(one: Entry, other: Entry) -> bool:
+    """Whether it is by more than what they are called. With an answer the next filter decides."""
+    mine = one.predicate, one.within, one.verdict, one.copies, bool(one.answer)
+    return mine != (other.predicate, other.within, other.verdict, other.copies, bool(other.answer))
+
+
+def _one_to_one(pairs: set[tuple[str, str]]) -> bool:
+    return len({old for old, _ in pairs}) == len({new for _, new in pairs}) == len(pairs)
+
 
 def whole(
     place: Place,
@@ -85,11 +110,14 @@ def whole(
     undivided: bool = False,
 ) -> Whole:
     """What decides at a place. `linear` is up to how many constants are compared one by one; the tree is the
-    one of `before` where the rules are the same. `undivided` tells that they are no rules for parts."""
+    one of `before` where the rules are the same, under their new names where only these are others.
+    `undivided` tells that they are no rules for parts."""
     decision = place.all_rules
     if before is None or not before.is_of(decision, linear) or before.undivided != undivided:
-        tree = build(decision.entries, decision.default, linear=linear)
-        before = Built(decision.entries, decision.default, linear, tree, undivided)
+        found = before.called_as(decision, linear) if before is not None else None
+        if found is None:
+            found = build(decision.entries, decision.default, linear=linear)
+        before = Built(decision.entries, decision.default, linear, found, undivided)
     tree = _behind_stale(before.tree, decision, REVISION_STATE, revision.marked, RESIDUAL)
     rbac = RBAC(matcher=tree.matcher)
     watched: tuple[Text, ...] = ()

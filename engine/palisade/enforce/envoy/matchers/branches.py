@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from envoy.config.rbac.v3.rbac_pb2 import RBAC, Action
 from xds.type.matcher.v3.matcher_pb2 import Matcher
 
@@ -15,6 +17,33 @@ def action(entry: Entry) -> Matcher.OnMatch:
     allowed = entry.verdict is not Verdict.DENY or bool(entry.answer)
     named = Action(name=entry.name, action=RBAC.Action.ALLOW if allowed else RBAC.Action.DENY)
     return Matcher.OnMatch(action=typed("palisade.action", named))
+
+
+def renamed(matcher: Matcher, names: Mapping[str, str]) -> Matcher:
+    """The matcher of the same rules under other names."""
+    found = Matcher()
+    found.CopyFrom(matcher)
+    known: dict[bytes, bytes] = {}
+    rest = [found]
+    while rest:
+        node = rest.pop()
+        tree = node.matcher_tree
+        ends = [each.on_match for each in node.matcher_list.matchers]
+        ends += tree.exact_match_map.map.values()
+        ends += tree.prefix_match_map.map.values()
+        if node.HasField("on_no_match"):
+            ends.append(node.on_no_match)
+        for end in ends:
+            if end.HasField("matcher"):
+                rest.append(end.matcher)
+                continue
+            config = end.action.typed_config
+            if config.value not in known:
+                named = Action.FromString(config.value)
+                named.name = names[named.name]
+                known[config.value] = named.SerializeToString(deterministic=True)
+            config.value = known[config.value]
+    return found
 
 
 def branch(predicate: Predicate, then: Matcher.OnMatch, otherwise: Matcher) -> Matcher:
