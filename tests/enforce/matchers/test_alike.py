@@ -80,9 +80,8 @@ def _of_eight(of_one: Callable[[int, int], Predicate], n: int) -> Predicate:
 
 
 @pytest.mark.parametrize("of_one", [_of_member, _of_segment, _of_word])
-@pytest.mark.parametrize("path", ["/x/y", "/admin1000/a", "/x/admin"])
 def test_expressions_on_the_first_eight_are_not_evaluated_where_none_is_so(
-    monkeypatch: pytest.MonkeyPatch, of_one: Callable[[int, int], Predicate], path: str
+    monkeypatch: pytest.MonkeyPatch, of_one: Callable[[int, int], Predicate]
 ) -> None:
     """Three hundred rules on members of a claim cut to pieces took Envoy ten to twenty milliseconds; those on
     words of a scope too, where only the longest pattern was asked before, the same in all of them."""
@@ -96,9 +95,11 @@ def test_expressions_on_the_first_eight_are_not_evaluated_where_none_is_so(
     monkeypatch.setattr(matchers, "_single", counted)
     entries = [Entry(_of_eight(of_one, n), Verdict.ALLOW, f"rule {n}") for n in range(300)]
     matcher = build(entries, Entry(YES, Verdict.DENY, "")).matcher
-    action_of(matcher, _sight(path, ["viewer", "svc1000:x", "a:svc1:x"]))
-    assert asked["expressions"] == 0
-    assert asked["others"] <= 120
+    for path in ("/x/y", "/admin1000/a", "/x/admin"):
+        asked.clear()
+        action_of(matcher, _sight(path, ["viewer", "svc1000:x", "a:svc1:x"]))
+        assert asked["expressions"] == 0, path
+        assert asked["others"] <= 120, path
 
 
 def test_what_is_implied_of_a_member_is_that_some_member_is_so() -> None:

@@ -298,11 +298,8 @@ NO_TEXT = negate(cel.check(cel.has_type(CLAIM, "string")))
 
 @pytest.mark.parametrize("negated", [False, True], ids=["rules", "a negation"])
 @pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
-@pytest.mark.parametrize(
-    "path", ["/users/bob/kind700", "/service700/users/bob", "/kind700/", "/", "/users/bob/"]
-)
 def test_a_thousand_rules_cost_a_request_what_ten_do(
-    monkeypatch: pytest.MonkeyPatch, rule: Callable[[int], Predicate], path: str, negated: bool
+    monkeypatch: pytest.MonkeyPatch, rule: Callable[[int], Predicate], negated: bool
 ) -> None:
     """Each was an expression, and a request that met the last of them waited for all: milliseconds."""
     asked = Counter[str]()
@@ -318,9 +315,11 @@ def test_a_thousand_rules_cost_a_request_what_ten_do(
         rules = [all_of((OTHERS[0], negate(any_of(rules))))]
     entries = [Entry(each, Verdict.RESIDUAL, "residual") for each in rules]
     matcher = build(entries, Entry(YES, Verdict.DENY, "")).matcher
-    action_of(matcher, _sight(path, "a", "bob"))
-    assert asked["expressions"] <= 2
-    assert asked["others"] <= 60
+    for path in ("/users/bob/kind700", "/service700/users/bob", "/kind700/", "/", "/users/bob/"):
+        asked.clear()
+        action_of(matcher, _sight(path, "a", "bob"))
+        assert asked["expressions"] <= 2, path
+        assert asked["others"] <= 60, path
 
 
 def test_a_rule_that_is_found_to_hold_always_or_never_is_none_to_write() -> None:
