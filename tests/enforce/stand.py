@@ -93,11 +93,13 @@ class Outcome:
 class Stand:
     """Use as a context manager. `reply` is the head that the function answers with.
 
-    With `callers` the sidecar speaks TLS, and takes certificates of that authority.
+    With `callers` the sidecar speaks TLS, and takes certificates of that authority. It trusts X-Forwarded-For
+    for so many `hops`.
     """
 
-    def __init__(self, callers: TestAuthority | None = None) -> None:
+    def __init__(self, callers: TestAuthority | None = None, hops: int = 0) -> None:
         self._callers = callers
+        self._hops = hops
         self.reply = b"HTTP/1.1 200 OK\r\nserver: function\r\ncontent-length: 2\r\n\r\nok"
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -234,6 +236,7 @@ class Stand:
             listen=Address("127.0.0.1", 0),
             credentials=self._folder / "credentials",
             run_dir=self._folder / "run",
+            trusted_hops=self._hops,
             tls=tls,
         )
         sidecar = Sidecar(settings, concurrency=1)

@@ -107,6 +107,10 @@ def _identifier(name: str, seen: Sight) -> Any:
         return {"headers": dict(seen.headers), "time": _Time(seen.time), "protocol": seen.protocol}
     if name == "metadata":
         return {"filter_metadata": dict(seen.metadata)}
+    if name == "filter_state":
+        return dict(seen.state)
+    if name == "source":
+        return {"address": f"[{seen.address}]:0" if ":" in seen.address else f"{seen.address}:0"}
     if name == "connection":
         # An input does not tell which kind of name it is, and nothing depends on it.
         names = {URI: seen.caller, OWN_URI: seen.called}

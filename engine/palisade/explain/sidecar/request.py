@@ -16,7 +16,7 @@ from envoy.extensions.filters.http.set_filter_state.v3.set_filter_state_pb2 impo
 from google.protobuf.message import Message
 
 from palisade.decide.input import JWT_METADATA
-from palisade.enforce.envoy.values.sources import PROTOCOL_FORMAT
+from palisade.enforce.envoy.values.sources import ADDRESS_FORMAT, FORWARDED_FORMAT, PROTOCOL_FORMAT
 from palisade.explain.sidecar.tokens import left, verified
 from palisade.rego.re2_options import QUIET
 from palisade.rego.values import Value
@@ -85,6 +85,8 @@ def sight(snapshot: Snapshot, document: Value) -> Sight:
         payloads |= verified(message, headers, payloads)
     metadata = {JWT_METADATA: _doubles(payloads), **_captured(snapshot, headers)}
     told = {PROTOCOL_FORMAT: protocol, PRINCIPAL: caller, OWN_PRINCIPAL: called}
+    # An input does not tell whom Envoy takes the client for, where it trusts other proxies.
+    told |= dict.fromkeys((ADDRESS_FORMAT, FORWARDED_FORMAT), str(source.get("address", "")))
     told[SPIFFE_ID] = caller if caller.startswith(SPIFFE) else ""
     state: dict[str, str] = {}
     for message in filters(snapshot, SetFilterState):

@@ -195,7 +195,8 @@ def _config(subject: Subject, name: str) -> AnyMessage:
     config = subject.slot(name)
     if name == ASK:
         config = _patient(config)
-    return _following(config) if name.startswith((NATIVE, TOLD, ASK)) and subject.follows_proxy else config
+    followed = name.startswith((ATTRIBUTES, NATIVE, TOLD, ASK)) and subject.follows_proxy
+    return _following(config) if followed else config
 
 
 def _patient(config: AnyMessage) -> AnyMessage:
@@ -244,6 +245,8 @@ def _together(subjects: Sequence[Subject]) -> SetFilterState:
     for each in subjects:
         config = SetFilterState()
         each.slot(ATTRIBUTES).Unpack(config)
+        if each.follows_proxy:
+            follow_proxy(config)
         for value in config.on_request_headers:
             if value.object_key not in known:
                 known.add(value.object_key)
@@ -285,7 +288,7 @@ def _following(config: AnyMessage) -> AnyMessage:
     """The decision as for addresses that the PROXY header names, also where a composite filter runs it."""
     if config.Is(ExtensionWithMatcher.DESCRIPTOR):
         return _each_taken(config, _following)
-    for kind in (RBAC, HeaderMutation, CustomResponse):
+    for kind in (SetFilterState, RBAC, HeaderMutation, CustomResponse):
         found = kind()
         if config.Unpack(found):
             follow_proxy(found)

@@ -23,8 +23,12 @@ from palisade.enforce.envoy.regex.paths import FURTHEST
 from palisade.enforce.envoy.regex.preimages import anchored
 from palisade.enforce.envoy.values.claims import claim_defined, claim_kind
 from palisade.enforce.envoy.values.sources import (
+    ADDRESS,
+    DIRECT,
+    FORWARDED,
     PATH_TEXT,
     TARGET_TEXT,
+    Address,
     ClaimSource,
     Parameter,
     Segment,
@@ -47,6 +51,7 @@ _SPACED = f"^{patterns.SPACE}[^\\x00-\\x7f]|[^\\x00-\\x7f]{patterns.SPACE}$"
 """Of texts that begin so, or end so, Rego may take off more."""
 _CAPITAL, _SMALL = "[A-Z]|[^\\x00-\\x7f]", "[a-z]|[^\\x00-\\x7f]"
 _UNFOLDED = "has letters to be folded, or beyond ASCII"
+_FORWARDED = "X-Forwarded-For says that a request is somebody else's, where hops are trusted"
 _STEP = 2
 """So many marks an expression reads at once, where it would be too large for all."""
 MOST_PUT_TOGETHER = 6
@@ -73,6 +78,8 @@ def view(term: Symbol, source: Callable[[Symbol], Source | None]) -> View | None
             return View(text.expr)
         case ClaimSource() as claim:
             return View(claim.expr, typed=True)
+        case Address():
+            return None if ADDRESS is None else View(ADDRESS, negate(_is_direct()), _FORWARDED)
         case Segment(index):
             lead, behind = (
                 (f"(?:{_CLEAN}*/){{{index}}}", "[/?]") if index >= 0 else ("(?:[!->@-~]*/)?", "[?]")
@@ -123,6 +130,13 @@ def view(term: Symbol, source: Callable[[Symbol], Source | None]) -> View | None
         return None
     taken = cel.captured(inner.expr, pattern) or _far_piece(term, inner.expr)
     return None if taken is None else View(taken, inner.unsure, inner.when)
+
+
+def _is_direct() -> Predicate:
+    """The address that expressions see is that of the connection."""
+    laid = [text_check(each, patterns.regex("(?s).+")) for each in (DIRECT, FORWARDED)]
+    states = [cel.index(cel.name("filter_state"), cel.text(each.state)) for each in (DIRECT, FORWARDED)]
+    return all_of((*laid, cel.check(cel.equal(*states))))
 
 
 def _filled_piece(

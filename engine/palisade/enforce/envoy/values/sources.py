@@ -310,3 +310,11 @@ TARGET_TEXT = header_text(":path")
 HOST_TEXT = header_text(":authority")
 ADDRESS_TEXT = Text.of("address", DirectSourceIPInput())
 ADDRESS_FORMAT = "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%"
+FORWARDED_FORMAT = "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%"
+DIRECT, FORWARDED = (
+    Text(name, state_text(f"palisade.{name}").config, f"palisade.{name}", format)
+    for name, format in (("direct", ADDRESS_FORMAT), ("forwarded", FORWARDED_FORMAT))
+)
+"""The address laid down, and that of whom X-Forwarded-For names, where hops are trusted. Expressions see the
+latter, with its port."""
+ADDRESS = cel.captured(cel.field(cel.name("source"), "address"), r"(?s)^\[?(.*?)\]?:[0-9]+$")
