@@ -175,6 +175,7 @@ def test_v0_hints_at_imports(source: str, hint: str) -> None:
     assert raised.value.errors[0].hint == hint
 
 
+_IF = "a body has no `if`: it holds where all its expressions do"
 _LOOP = "`some x in xs` for any of them, `every x in xs { .. }` for all"
 _BRACES = "can stand; a body of several expressions stands in braces"
 
@@ -202,6 +203,22 @@ def test_a_package_name_that_is_none_is_told_how_to_be_written(name: str) -> Non
         ("p if !input.a", "write `not` before an expression"),
         ("p if input.a == 'x y'", "a string stands in double quotes"),
         ("p if input.a & & input.b", ""),
+        ("p if input.a = = 1", "`==` compares two values"),
+        ("p if input.a <> 1", "`!=` compares two values"),
+        ("p if { input.a is null }", "`==` tells whether two values are equal, `!=` whether they are not"),
+        ("p if { input.a not in [1] }", "write `not x in xs`"),
+        ("p := [not input.a]", ""),
+        ('p if { input.a matches "b" }', "write `regex.match(pattern, x)`"),
+        (
+            'p if { input.a contains "b" }',
+            "of a text write `contains(x, y)`, of a collection `y in x`",
+        ),
+        ('p if input.a in "b", "c"', "an array stands in `[` and `]`, a set in `{` and `}`"),
+        ('p if { input.a in "b", "c" }', "an array stands in `[` and `]`, a set in `{` and `}`"),
+        ("p if { input.a in input.bs, input.c }", "between expressions write a new line or `;`"),
+        ("p if { input.a; }", "no `;` stands behind the last expression"),
+        ("p if {\n\tif input.a {\n\t\ttrue\n\t}\n}", f"{_IF}, one a line"),
+        ("p if {\n\treturn true\n}", "a function's value stands in its head: `f(x) := y if { .. }`"),
         ("p if input.a !== 1", "`!=` compares two values"),
         ("p := input.a ? 1 : 2", "write a rule for each of the two cases, or `else := ..`"),
         ("p := input.xs.0", "a member of an array is written in brackets: `xs[0]`"),

@@ -7,6 +7,8 @@ import unicodedata
 
 _AND = "for both, write one expression a line, or `;` between them"
 _OR = "for either of two, write two rules of the same name"
+_EQUAL = "`==` compares two values"
+_UNEQUAL = "`!=` compares two values"
 _COMMENT = "a comment begins with `#`"
 _LOOP = "write `some x in xs` for any of them, `every x in xs { .. }` for all"
 _VALUE = "a function's value stands in its head: `f(x) := y if { .. }`"
@@ -16,13 +18,37 @@ OPERATORS_ELSEWHERE = {
     "and": _AND,
     "||": _OR,
     "or": _OR,
-    "===": "`==` compares two values",
-    "!==": "`!=` compares two values",
+    "===": _EQUAL,
+    "= =": _EQUAL,
+    "!==": _UNEQUAL,
+    "<>": _UNEQUAL,
     "//": _COMMENT,
     "for": _LOOP,
     "return": _VALUE,
 }
 """By the operator, which may be two tokens of Rego, or by the word."""
+
+WORDS_BETWEEN = {
+    "is": "`==` tells whether two values are equal, `!=` whether they are not",
+    "matches": "write `regex.match(pattern, x)`",
+    "contains": "of a text write `contains(x, y)`, of a collection `y in x`",
+    "startswith": "write `startswith(x, y)`",
+    "endswith": "write `endswith(x, y)`",
+}
+"""By the word, where it stands between two values."""
+
+FUNCTIONS_ELSEWHERE = {
+    **dict.fromkeys(("len", "length", "size"), "count"),
+    **dict.fromkeys(("int", "float", "number", "parseInt"), "to_number"),
+    **dict.fromkeys(("toLowerCase", "tolower", "toLower", "lowercase"), "lower"),
+    **dict.fromkeys(("toUpperCase", "toupper", "toUpper", "uppercase"), "upper"),
+    **dict.fromkeys(("startsWith", "starts_with", "hasPrefix", "has_prefix"), "startswith"),
+    **dict.fromkeys(("endsWith", "ends_with", "hasSuffix", "has_suffix"), "endswith"),
+    **dict.fromkeys(("typeof", "type"), "type_name"),
+    **dict.fromkeys(("match", "matches", "regex"), "regex.match"),
+    **dict.fromkeys(("includes", "has"), "contains"),
+}
+"""What Rego calls functions that others call so."""
 
 CHARACTERS = {
     "'": "a string stands in double quotes",
@@ -31,6 +57,9 @@ CHARACTERS = {
     **dict.fromkeys("“”„‘’«»", 'a string stands in double quotes that are straight: "'),
 }
 ESCAPE = "a backslash is written twice, or the string, a regular expression say, in backquotes"
+CONDITION = "a body has no `if`: it holds where all its expressions do, one a line"
+MEMBER_NOT = "write `not x in xs`"
+LAST = "no `;` stands behind the last expression"
 TUPLE = "an array stands in `[` and `]`, a set in `{` and `}`"
 UNENDED = "a string ends in the line in which it begins; one of several lines stands in backquotes"
 UNENDED_RAW = "no backquote ends it"

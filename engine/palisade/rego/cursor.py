@@ -6,9 +6,9 @@ from bisect import bisect_right
 from typing import NamedTuple, NoReturn
 
 from palisade.rego import ast
-from palisade.rego.advice import OPERATORS_ELSEWHERE, of_line
+from palisade.rego.advice import LAST, MEMBER_NOT, OPERATORS_ELSEWHERE, TUPLE, WORDS_BETWEEN, of_line
 from palisade.rego.errors import PARSE_ERROR, Diagnostic, Location
-from palisade.rego.lexer import FUTURE_KEYWORDS, KEYWORDS, NO_GAP, Token, tokenize
+from palisade.rego.lexer import FUTURE_KEYWORDS, KEYWORDS, NEWLINE, NO_GAP, Token, tokenize
 from palisade.rego.places import LineStarts, Places, line_starts
 
 # Terms may stand within terms this deep, and the tree of a rule be this high. Every later stage walks the
@@ -196,6 +196,8 @@ class Cursor:
             self.fail("illegal token")
         if not hint and (self.token.kind == "eof" or self.token.kind in _CLOSING):
             hint = self.unclosed("close {}") or ("" if self.depth or self.token.kind == "eof" else _UNOPENED)
+            if not hint and self.index and self.tokens[self.index - 1].kind == ";":
+                hint = LAST
         hint = hint or self.of_other_languages() or of_line(self.line(self.at(self.token).row))
         self.fail(f"unexpected {self.token.title}{': ' if note else ''}{note}", hint=hint)
 
@@ -203,10 +205,21 @@ class Cursor:
         """What to write in place of an operator of other languages; empty where none stands here."""
         token = self.token
         before = self.tokens[self.index - 1] if self.index else token
-        if token.kind == "name":
-            # In `for x in xs` and `return x` what cannot stand here is the word behind.
-            return OPERATORS_ELSEWHERE.get(token.text, "") or OPERATORS_ELSEWHERE.get(before.text, "")
-        return OPERATORS_ELSEWHERE.get(before.kind + token.kind, "") if before.end == token.start else ""
+        if token.gap == NEWLINE:
+            return ""
+        if token.kind == "not" and self.tokens[self.index + 1].kind == "in":
+            return MEMBER_NOT
+        if token.kind in ("name", "contains") and token.text in WORDS_BETWEEN:
+            return WORDS_BETWEEN[token.text]
+        # In `for x in xs` and `return x` what cannot stand here is the word behind.
+        if token.kind == "name" and token.text in OPERATORS_ELSEWHERE:
+            return OPERATORS_ELSEWHERE[token.text]
+        if before.kind == "name":
+            return OPERATORS_ELSEWHERE.get(before.text, "")
+        if token.kind == "," and before.kind in ("string", "number"):
+            return TUPLE if self.tokens[self.index - 2].kind == "in" else ""
+        space = "" if before.end == token.start else " "
+        return OPERATORS_ELSEWHERE.get(before.kind + space + token.kind, "")
 
     def unclosed(self, advice: str) -> str:
         """Advice on the bracket that is open at this place, which stands for `{}`; empty where none is, or

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 from palisade.rego import ast
+from palisade.rego.advice import CONDITION
 from palisade.rego.cursor import ParseError
 from palisade.rego.lexer import NEWLINE
 from palisade.rego.terms import MEMBER, MEMBER_WITH_KEY, TermParser
+
+
+def _asks_input(statement: ast.Statement) -> bool:
+    """Whether it is a reference to input, which is no rule's head."""
+    term = statement.term if isinstance(statement, ast.Expression) else None
+    head = term.head if isinstance(term, ast.Ref) else None
+    return isinstance(head, ast.Var) and head.name == "input"
 
 
 class StatementParser(TermParser):
@@ -14,19 +22,26 @@ class StatementParser(TermParser):
     def body(self, end: str) -> ast.Body:
         if self.token.kind == end:
             self.fail("found empty body")
-        statements = [self.statement()]
+        statements = [self.condition()]
         while self.token.kind != end:
             if self.token.kind == ";":
                 self.advance()
             elif self.token.gap != NEWLINE:
                 # Where a rule seems to stand in a body, the one before it has no end.
                 lacks = self.token.kind in ("if", "contains", "else")
+                if self.token.kind == "contains" and _asks_input(statements[-1]):
+                    lacks = False
                 hint = self.unclosed("is {} closed before the next rule?") if lacks else ""
                 if self.token.kind == ",":
-                    hint = "between expressions write a new line or `;`"
+                    hint = self.of_other_languages() or "between expressions write a new line or `;`"
                 self.unexpected(f"expected \\n or ; or {end}", hint)
-            statements.append(self.statement())
+            statements.append(self.condition())
         return tuple(statements)
+
+    def condition(self) -> ast.Statement:
+        if self.token.kind == "if" and not self.heads_reference:
+            self.unexpected(hint=CONDITION)
+        return self.statement()
 
     def braced_body(self) -> ast.Body:
         """A body from its opening brace, which comes next, to the closing one."""

@@ -74,6 +74,23 @@ def test_how_a_function_is_called_is_told():
     ]
 
 
+@pytest.mark.parametrize(
+    ("source", "hint"),
+    [
+        ("p if len(input.xs) > 1", "did you mean count?"),
+        ('p if startsWith(input.x, "a")', "did you mean startswith?"),
+        ('p if input.x.startswith("a")', "did you mean startswith?"),
+        ("p if input.xs.length() > 1", "did you mean count?"),
+        ("p if lens(input.xs)\nlen(x) := x", "did you mean len?"),
+        ("p if data.b.count(input.xs)", "no builtin and no function of these policies is called so"),
+    ],
+)
+def test_what_other_languages_call_a_function_is_told(source: str, hint: str) -> None:
+    with pytest.raises(CompileError) as caught:
+        check([parse_module(f"package a\n{source}", "a.rego")])
+    assert [each.hint for each in caught.value.errors] == [hint]
+
+
 def test_an_import_that_is_missing_is_told():
     """Its name alone says nothing to the reader of another file, from which the rule was copied."""
     with pytest.raises(CompileError) as caught:

@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from functools import cached_property
 
 from palisade.rego import ast
+from palisade.rego.advice import FUNCTIONS_ELSEWHERE
 from palisade.rego.check.problems import Problems
 from palisade.rego.check.resolve import ref_text
 from palisade.rego.check.signatures import Signature
@@ -102,10 +103,20 @@ class Calls:
         if (name, file) not in self._hints:
             if len(self._hints) >= _MOST_HINTS:
                 return ""
-            near = get_close_matches(name, [*self._functions(file), *self.builtins], 1, _ALIKE)
+            own = self._functions(file)
+            near = get_close_matches(name, own, 1, _ALIKE) or self._elsewhere(name)
+            near = near or get_close_matches(name, self.builtins, 1, _ALIKE)
             missing = self.to_import(name.partition(".")[0]) if "." in name else ""
             self._hints[name, file] = missing or (f"did you mean {near[0]}?" if near else _NOWHERE)
         return self._hints[name, file]
+
+    def _elsewhere(self, name: str) -> list[str]:
+        """The builtin by what other languages call it, as a method too: `input.name.startswith("a")`."""
+        of, _, last = name.rpartition(".")
+        if of and of.partition(".")[0] != "input":
+            return []
+        meant = FUNCTIONS_ELSEWHERE.get(last, last)
+        return [meant] if meant in self.builtins else []
 
     def to_import(self, name: str) -> str:
         """The import that would give the name: of the one package of the set that ends with it, if any."""
