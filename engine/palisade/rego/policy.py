@@ -15,7 +15,7 @@ from itertools import count
 from types import MappingProxyType
 from typing import Any, Protocol, TypeAlias, TypeVar
 
-from palisade.rego import ast, codegen, ir
+from palisade.rego import ast, codegen, conflicting, ir
 from palisade.rego.builtins.opa import opa_runtime
 from palisade.rego.builtins.registry import Context, Network
 from palisade.rego.check import CheckedSet, check, check_query
@@ -253,7 +253,9 @@ class Policy:
     def _plan(self, entrypoints: Sequence[Entrypoint], memory: Memory | None = None) -> ir.Policy:
         try:
             if self._planner is None:
-                self._planner = Planner(self.checked, self._past.planned.pairs)
+                planner = Planner(self.checked, self._past.planned.pairs)
+                conflicting.find(planner, self._data)
+                self._planner = planner
             return self._planner.plan(entrypoints, prints=self._setup.printed is not None, memory=memory)
         except PlanError as error:
             place = self._lines.get(error.location.file, ROWS).now(error.location)

@@ -10,16 +10,16 @@ plans bodies; `statements`, `terms`, `refs`, `calls`, `closures` and `unify` pla
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
 
 from palisade.rego import ast, ir
-from palisade.rego.check.model import CheckedSet
+from palisade.rego.check.model import CheckedSet, Path
 from palisade.rego.collector import collector_paused
-from palisade.rego.plan import closures, refs, rules, statements, terms, tree
+from palisade.rego.plan import by_key, closures, refs, rules, statements, terms, tree
 from palisade.rego.plan.conflicts import Errors, Pairs
 from palisade.rego.plan.memory import Memory
 from palisade.rego.plan.program import PlanError, Program
@@ -58,6 +58,12 @@ class Planner:
         self._checked = checked
         self._root = tree.build((module.package for module in checked.modules), checked.rules)
         self._errors = Errors(checked, known)
+        self.by_key: frozenset[Path] = frozenset()
+        """The documents that are not made as a whole where one key is looked up: see `by_key`."""
+
+    def in_question(self, is_pure: Callable[[str], bool]) -> list[Path]:
+        """The documents of which it is to be found out whether they are among these."""
+        return by_key.in_question(self._root, self._checked, is_pure)
 
     def plan(
         self, entrypoints: Iterable[Entrypoint], *, prints: bool = False, memory: Memory | None = None
@@ -69,11 +75,11 @@ class Planner:
         """
         entrypoints = tuple(entrypoints)
         with collector_paused(), memory.lock if memory is not None else nullcontext():
-            program = Program(self._root, self._checked.builtins, self._errors, prints)
+            program = Program(self._root, self._checked.builtins, self._errors, prints, self.by_key)
             uses = cache(lambda: Uses(self._checked, (each.body for each in entrypoints)))
             program.find_whole, program.find_compared = lambda: taken_whole(uses()), lambda: compared(uses())
             if memory is not None:
-                memory.begin(self._root, prints, id(self._checked.builtins), self._errors.paths)
+                memory.begin(self._root, prints, id(self._checked.builtins), self._errors.paths, self.by_key)
                 program.memory, program.tables, memory.pairs = memory, memory.tables, self._errors.pairs
             plans = [_query(program, entrypoint) for entrypoint in entrypoints]
             funcs: list[ir.Func] = []

@@ -119,16 +119,16 @@ def _has_many_values(rule: ast.Rule) -> bool:
     """Whether the one rule of a document may give it two values. It makes no pairs: see `_make_pairs`."""
     known = {each.name for arg in rule.head.args or () for each in ast.walk(arg) if isinstance(each, ast.Var)}
     bodies = [(rule.head.value, rule.body), *((each.value, each.body) for each in rule.orelse)]
-    return any(_runs(each, known | _assigned(body)) for value, body in bodies for each in (*body, value))
+    return any(runs(each, known | assigned(body)) for value, body in bodies for each in (*body, value))
 
 
-def _assigned(body: ast.Body) -> set[str]:
+def assigned(body: ast.Body) -> set[str]:
     """The variables to which the body gives values by `:=`."""
     lefts = [each.left for each in body if isinstance(each, ast.Assign)]
     return {each.name for left in lefts for each in ast.walk(left) if isinstance(each, ast.Var)}
 
 
-def _runs(node: ast.Node, known: set[str]) -> bool:
+def runs(node: ast.Node, known: set[str]) -> bool:
     """Whether evaluating the node goes over the members of something, and on with each of them."""
     stack: list[ast.Node] = [node]
     while stack:

@@ -41,6 +41,8 @@ class Task:
     node: Node
     overlay: Overlay
     generation: str
+    by_key: bool = False
+    """Whether it is a function of one key of the document, see `by_key`."""
 
 
 @dataclass(slots=True)
@@ -49,6 +51,8 @@ class Program:
     decls: Mapping[str, Signature]
     errors: Errors
     prints: bool = False
+    by_key: Container[Path] = frozenset()
+    """The documents that are not made as a whole where one key is looked up."""
     tables: Tables = field(default_factory=Tables)
     builtins: set[str] = field(default_factory=set)
     used: set[str] = field(default_factory=set)
@@ -68,7 +72,7 @@ class Program:
     _whole: Container[Location] | None = None
     _compared: Container[Location] | None = None
     _base_keys: dict[int, BaseKeys] = field(default_factory=dict)
-    _names: dict[tuple[int, Overlay], str] = field(default_factory=dict)
+    _names: dict[tuple[int, Overlay, bool], str] = field(default_factory=dict)
     _generations: dict[Overlay, str] = field(default_factory=lambda: {overlay.NONE: "g0"})
 
     def __post_init__(self) -> None:
@@ -122,14 +126,16 @@ class Program:
             name = self._generations[of] = f"g{len(self._generations)}"
         return name
 
-    def function(self, node: Node, under: Overlay) -> str:
-        """The name of the function of a node, which is planned in its turn."""
+    def function(self, node: Node, under: Overlay, *, by_key: bool = False) -> str:
+        """The name of the function of a node, or of what it has at a key, which is planned in its turn."""
         self.asked.append((node, under))
-        name = self._names.get((id(node), under))
+        self.looked_around |= by_key
+        name = self._names.get((id(node), under, by_key))
         if name is None:
             generation = self.generation(under)
-            name = self._names[id(node), under] = f"{generation}.{spelled(node.path)}"
-            self.tasks.append(Task(node, under, generation))
+            name = f"{generation}.{spelled(node.path)}{'[_]' if by_key else ''}"
+            self._names[id(node), under, by_key] = name
+            self.tasks.append(Task(node, under, generation, by_key))
         return name
 
     def take(self, strings: Set[str], builtins: Set[str], documents: Iterable[Path]) -> None:

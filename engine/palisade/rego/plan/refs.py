@@ -131,13 +131,23 @@ def _data(scope: Scope, ref: ast.Ref) -> ir.Operand:
             return _choose(scope, node, ref, index)
         node = scope.child(node, known)
         if node is not None and node.is_document:
-            value = scope.call_document(node)
             rest = ref.path[index + 1 :]
+            if rest and node.path in scope.program.by_key and not has_unbound(scope, rest[0]):
+                return _at_key(scope, node, rest)
+            value = scope.call_document(node)
             return steps(scope, value, rest, scope.base_keys(node) if rest else NONE)
     else:
         if node is not None:
             return _extent(scope, node, ref.path)
     return steps(scope, DATA, ref.path)
+
+
+def _at_key(scope: Scope, node: Node, rest: tuple[ast.Term, ...]) -> ir.Operand:
+    """What is at the first key of a document that is not made as a whole: see `by_key`."""
+    keys = scope.base_keys(node)
+    doubtful = BaseKeys(in_doubt=keys.surely | keys.in_doubt, read=keys.read)
+    key = _look_into(scope, rest, doubtful).get(0)
+    return steps(scope, scope.call_at(node, term(scope, rest[0]) if key is None else key), rest[1:])
 
 
 # Keys that are known only when evaluating ---------------------------------------------------------------

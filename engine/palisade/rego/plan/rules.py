@@ -33,7 +33,7 @@ def plan(program: Program, task: Task) -> ir.Func:
     slots = tuple(scope.local() for _ in task.overlay.slots)
     scope.slots = {name: ir.Local(slot) for name, slot in zip(task.overlay.slots, slots, strict=True)}
     result = scope.local()
-    args = tuple(scope.local() for _ in range(task.node.arity))
+    args = tuple(scope.local() for _ in range(1 if task.by_key else task.node.arity))
     function = _Function(scope, task, result, args)
     first = members[0]
     function.planned(first, function.start, "start")
@@ -44,7 +44,7 @@ def plan(program: Program, task: Task) -> ir.Func:
         function.planned(member, function.default, "rule")
     function.planned(first, function.end, "end")
     return ir.Func(
-        name=program.function(task.node, task.overlay),
+        name=program.function(task.node, task.overlay, by_key=task.by_key),
         params=(ir.INPUT, ir.DATA, *slots, *args),
         result=result,
         blocks=tuple(function.blocks),
@@ -58,11 +58,13 @@ class _Function:
         self._scope = scope
         self._result = result
         self._args = args
-        self._is_object = task.node.is_object
+        self._by_key = task.by_key
+        self._is_object = task.node.is_object and not task.by_key
         self._is_set = task.node.members[0].rule.head.is_set and not self._is_object
         self._first_local = scope.next_local
         # Under an overlay the same rule comes to other blocks.
-        self._memory = scope.program.memory if task.overlay == NONE else None
+        plain = task.overlay == NONE and not task.by_key
+        self._memory = scope.program.memory if plain else None
         self._path = task.node.path
 
     def start(self, first: Member) -> None:
@@ -170,7 +172,7 @@ class _Function:
             return
         self._begin(rule.head)
         with self._scope.block(self.blocks):
-            self._match_arguments(rule.head)
+            self._match_arguments(member)
             statements = self._with_index(rule.head, rule.body, rule.head.value)
             self._search(statements, *self._delivery(member, _value(rule.head)))
 
@@ -197,8 +199,9 @@ class _Function:
         self._scope.next_local = self._first_local
         self._scope.go_to(head.loc)
 
-    def _match_arguments(self, head: ast.Head) -> None:
-        for local, pattern in zip(self._args, head.args or (), strict=True):
+    def _match_arguments(self, member: Member) -> None:
+        patterns = member.below if self._by_key else member.rule.head.args or ()
+        for local, pattern in zip(self._args, patterns, strict=True):
             match(self._scope, ir.Local(local), pattern)
 
     def _with_index(self, head: ast.Head, statements: ast.Body, value: ast.Term) -> ast.Body:
@@ -228,7 +231,7 @@ class _Function:
                 with scope.block(blocks):
                     stmt = ir.IsUndefinedStmt if index else ir.ResetLocalStmt
                     scope.add(stmt(found, **scope.at))
-                    self._match_arguments(rule.head)
+                    self._match_arguments(member)
                     statements = self._with_index(rule.head, statements, value)
                     self._search(statements, (value,), lambda terms: self._once(terms, found))
             scope.go_to(rule.head.loc)

@@ -228,6 +228,10 @@ class Scope:
         """Calls the function that makes the document."""
         return self.call(self.program.function(node, self.overlay), self.documents())
 
+    def call_at(self, node: Node, key: ir.Operand) -> ir.Local:
+        """Calls the function that makes what a document has at the key: see `by_key`."""
+        return self.call(self.program.function(node, self.overlay, by_key=True), (*self.documents(), key))
+
     def documents(self) -> tuple[ir.Operand, ...]:
         """What every function gets first: input, data, and the values that replace functions."""
         if not self.overlay.slots:
