@@ -69,7 +69,7 @@ DOCUMENTS = (
 @pytest.mark.parametrize("made", LISTS)
 def test_lists_of_pieces_are_as_the_evaluator_has_them(made: str) -> None:
     told = []
-    for rule in some(ASKED, 5, beside=made):
+    for rule in some(ASKED, 6, beside=made):
         policy, outcome = outcome_of(f"xs := {made}\n{rule}", {})
         told += [judged(policy, outcome, document) for document in DOCUMENTS]
     assert {"defined", "undefined"} <= {*told}
