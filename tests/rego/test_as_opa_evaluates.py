@@ -126,6 +126,9 @@ def test_keys_of_patterns_are_looked_up_before_their_values(opa: OpaAnswers, rul
         *("count([data.t[input.x], c.a]) == 2", "data.t[input.x][input.zz][c.a]", "x := {none, c.a}"),
         *("none.a == count([one(c.a)])", "none == one(1) with input.x as c.a"),
         *("some x in {none[c.a]}", "every x in [none, one(c.a)] { x }"),
+        *("one([c[data.keys[_]], none]) == 1", "one([none, c[data.keys[_]]]) == 1"),
+        *("one([c[data.keys[x]], none]) == 1", "one({none: c[one(data.keys[_])]})"),
+        *("one(c[data.keys[_]]) == none[_]", "x := [[none[_]], [c[data.keys[_]]]]"),
     ],
 )
 def test_keys_that_rules_make_are_evaluated_before_anything_is_looked_up(opa: OpaAnswers, found: str) -> None:
@@ -140,7 +143,7 @@ def test_keys_that_rules_make_are_evaluated_before_anything_is_looked_up(opa: Op
         h if {{ {first} }}
         {more}
         allow if not h"""
-    data = {"t": {"a": {"b": 1}}, "q": {"a": {"r": {"b": 1}}}}
+    data = {"t": {"a": {"b": 1}}, "q": {"a": {"r": {"b": 1}}}, "keys": ["a"]}
     policy = rego.compile({"p.rego": source}, data)
     for pairs in ([["a", "b"], ["a", "c"]], [["a", "b"]]):
         for name in ("zz", "a"):

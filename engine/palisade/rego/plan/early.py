@@ -42,6 +42,8 @@ class _Parts(Expander):
         super().__init__(self._name, scope.program.decls)
         self._scope = scope
         self._given: set[str] = set()
+        self._left: set[str] = set()
+        """The variables of parts that stay where they are: what loops behind these is not put before them."""
         self._often = Counter(each.name for each in ast.walk(node) if isinstance(each, ast.Var))
 
     def _name(self) -> str:
@@ -55,16 +57,23 @@ class _Parts(Expander):
         unbound = {name for name in level_variables((term,), self.builtins) if not self._is_bound(name)}
         if not unbound:
             return True
-        if not isinstance(term, ast.Ref) or not _may_fail(self._scope, term):
+        loops = isinstance(term, ast.Ref | ast.Call) and all(self._often[name] == 1 for name in unbound)
+        is_first = _runs_over(term, unbound) or self._left <= unbound
+        if not (loops and is_first and _may_fail(self._scope, term)):
+            self._left |= unbound
             return False
-        runs_over = {each.name for each in term.path if isinstance(each, ast.Var)}
-        if not runs_over >= unbound or any(self._often[name] > 1 for name in unbound):
-            return False
+        self._left -= unbound
         self._given |= unbound
         return True
 
     def _is_bound(self, name: str) -> bool:
         return name in self._scope.vars or name in self._given or name in ("data", "input")
+
+
+def _runs_over(term: ast.Term, names: set[str]) -> bool:
+    """Whether the variables are keys of the term itself."""
+    keys = term.path if isinstance(term, ast.Ref) else ()
+    return {each.name for each in keys if isinstance(each, ast.Var)} >= names
 
 
 def _asks_rules(scope: Scope, node: ast.Statement) -> bool:
