@@ -71,6 +71,13 @@ def found(policy: rego.Policy, user: Any) -> list[Any]:
     return [] if value is rego.UNDEFINED else [value]
 
 
+def test_the_error_names_keys() -> None:
+    """Who wrote the object wrote no function."""
+    policy = rego.compile({"p.rego": f"{HEAD}\n{BY_REQUEST}\n"}, DATA)
+    with pytest.raises(rego.EvalError, match=r"p\.rego:3: eval_conflict_error: object keys must be unique"):
+        policy.evaluate("data.p.r", {"user": "bob"})
+
+
 def test_an_edit_of_the_data_brings_two_values_and_takes_them_away() -> None:
     """What was planned for the data before is not taken for it."""
     source = {"p.rego": f"{HEAD}\n{BY_REQUEST}\n"}

@@ -15,6 +15,8 @@ from palisade.rego.records import record
 
 INPUT = 0
 DATA = 1
+AT_KEY = "[_]"
+"""What the name of a function ends with that makes what a document has at a key: see `plan.by_key`."""
 
 
 @record()

@@ -143,7 +143,8 @@ def _function(names: Names, number: int, func: ir.Func, kept: Kept, failing: Fai
     work = kept.work(("function", func.name))
     folded = fold(func.blocks, names.strings, work)
     blocks = tabulate(folded, func.params, func.result, work, failing.blocks)
-    lowering = Lowering(names, func.params, func.result, blocks, finish, work, failing)
+    kind = "object" if func.name.endswith(ir.AT_KEY) else "rule" if memo else "function"
+    lowering = Lowering(names, func.params, func.result, blocks, finish, work, failing, kind)
     nodes = simplify(lowering.lower(blocks))
     head = [f"r = m.{cache}.get({number}, M)", "if r is not M: return r"] if memo else []
     unset = sorted(lowering.unset - set(func.params))

@@ -28,9 +28,10 @@ class Lowering(Statements):
         finish: Callable[[str, str], tuple[str, ...]],
         work: Work,
         failing: Failing,
+        kind: str = "rule",
     ) -> None:
-        """`finish` makes the lines that return what a text denotes; it is told the name of the frame."""
-        super().__init__(names, params, result, blocks, finish)
+        """As `Statements`; `work` is what is kept of the function."""
+        super().__init__(names, params, result, blocks, finish, kind)
         self._work = work
         self._failing = failing
 

@@ -33,11 +33,13 @@ class Statements(Flow):
         result: int | None,
         blocks: Sequence[ir.Block],
         finish: Callable[[str, str], tuple[str, ...]],
+        kind: str,
     ) -> None:
-        """`finish` makes the lines that return what a text denotes; it is told the name of the frame."""
+        """`finish` makes the lines that return what a text denotes; it is told the name of the frame. `kind`
+        says what has two values where a local has."""
         super().__init__(params)
         self._names = names
-        self._function = len(params) > 2
+        self._conflict = kind
         self._result = result
         self._facts = facts.analyse(blocks, params, result)
         self._lines = finish
@@ -144,8 +146,7 @@ class Statements(Flow):
         if self._is_defined(stmt.target) is False:
             return self._set(stmt.target, text, stands=type(stmt.source) is not ir.Local)
         target = self._local(stmt.target)
-        kind = "function" if self._function else "rule"
-        clash = f"raise conflict(m, '{kind}', {self._place(stmt)})"
+        clash = f"raise conflict(m, '{self._conflict}', {self._place(stmt)})"
         self._known[stmt.target] = Known(None, True)
         return [
             Cond(

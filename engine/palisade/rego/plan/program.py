@@ -133,7 +133,7 @@ class Program:
         name = self._names.get((id(node), under, by_key))
         if name is None:
             generation = self.generation(under)
-            name = f"{generation}.{spelled(node.path)}{'[_]' if by_key else ''}"
+            name = f"{generation}.{spelled(node.path)}{ir.AT_KEY if by_key else ''}"
             self._names[id(node), under, by_key] = name
             self.tasks.append(Task(node, under, generation, by_key))
         return name
