@@ -110,3 +110,14 @@ def test_constraints_without_keys_are_named(constraints: str) -> None:
     outcome = evaluate(policy.plan(["data.p.allow"]), ("p", "allow"), policy.data)
     (rule,) = decide(outcome, ["corp"]).coverage
     assert any('neither "cert" nor "secret"' in reason.hint for reason in rule.reasons)
+
+
+@pytest.mark.parametrize("said", ["io.jwt.decode(http.headers.x)[1].sub", "claims.sub", "http.host"])
+def test_it_is_said_what_to_do_without_in_one_of_two_values(said: str) -> None:
+    """To verify a decoded token changed nothing, where what is in the way is a replace()."""
+    asked = f"""{HEAD}allow if {said} == replace(input.parsed_path[0], "a", "b")\n"""
+    policy = rego.compile({"p.rego": asked})
+    outcome = evaluate(policy.plan(["data.p.allow"]), ("p", "allow"), policy.data)
+    (rule,) = decide(outcome, ["corp"]).coverage
+    (hint,) = {reason.hint for reason in rule.reasons if reason.always}
+    assert "replace(x, C, D) == E" in hint

@@ -100,7 +100,12 @@ _FAMILIES = (
     ("count", "compare a count of characters, of path segments or of a claim's members with a constant"),
     *((name, _ARITHMETIC) for name in ("abs", "ceil", "floor", "round", "sum", "product", "max", "min")),
     *((name, _ARITHMETIC) for name in ("bits.", "numbers.", "to_number")),
-    *((name, _TAKEN) for name in ("substring", "indexof", "replace", "split", "trim", "strings.")),
+    (
+        "replace",
+        "compare the text with constants, replace(x, C, D) == E; or let the issuer or the caller write both "
+        "values alike",
+    ),
+    *((name, _TAKEN) for name in ("substring", "indexof", "split", "trim", "strings.")),
     *((name, "compare with one ASCII constant") for name in ("lower", "upper")),
 )
 _OTHER = (
@@ -227,7 +232,8 @@ def of_pair(left: Symbol, right: Symbol) -> str:
     """What to compare in place of two values of the request."""
     calls = [side for side in (left, right) if isinstance(side, Apply)]
     if calls:
-        return of_call(calls[0])[1]
+        # What is made of a text, and not what it is looked up in, as in a decoded token.
+        return of_call(min(calls, key=lambda each: each.name == "."))[1]
     unseen = next((side for side in (left, right) if "body" in str(side)), None)
     if unseen is not None:
         return of_invisible(unseen)
