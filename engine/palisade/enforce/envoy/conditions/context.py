@@ -36,6 +36,7 @@ from palisade.enforce.envoy.values.sources import (
     TARGET_TEXT,
     ClaimSource,
     FieldSource,
+    Identity,
     Missing,
     Source,
     TextSource,
@@ -178,10 +179,10 @@ class Context:
         return None if is_bare_path(term) else self._source(term)
 
     def _find(self, path: tuple[object, ...]) -> Source | None:
+        if path in (METADATA, METADATA[:-1]):  # both are left out where no token is left there
+            return Identity() if self._everyone else Missing()
         if path[: len(METADATA)] == METADATA:
             return of_metadata(path[len(METADATA) :], self._everyone)
-        if path == METADATA[:-1] and not self._everyone:
-            return Missing()  # nothing is left there, and then it is left out
         if not all(type(step) is str for step in path):
             return find(path, self._providers)  # where 1 and 1.0 are two keys, though equal
         known = self._found_before.get((path, self._providers), self)
