@@ -7,6 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 import pytest
+from effort import some
 from published import NAMES, read
 
 from palisade.cli.requests.given import Options, asked
@@ -26,7 +27,7 @@ def every(account: Account) -> Iterator[Account]:
 
 
 @pytest.mark.filterwarnings("ignore:The HMAC key is")
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", some(NAMES))
 def test_every_request_is_explained_in_full(name: str) -> None:
     published = read(name)
     here = Address("127.0.0.1", 1)
