@@ -168,7 +168,7 @@ def test_what_may_conflict_is_told_with_its_line(run: Run, project: Path) -> Non
         "package palisade.identity\n\n"
         'globs := {"a": ["/a/*"], "b": ["/b/*"]}\n\n'
         'allow := {"allowed": true, "why": {role, "member"}} if {\n'
-        "\tsome role in input.identity.claims.roles\n\tsome pattern in globs[role]\n"
+        "\tsome role in input.parsed_body.roles\n\tsome pattern in globs[role]\n"
         '\tglob.match(pattern, ["/"], input.attributes.request.http.path)\n}\n'
     )
     lines = run("compile", "--coverage").out.splitlines()
@@ -176,9 +176,9 @@ def test_what_may_conflict_is_told_with_its_line(run: Run, project: Path) -> Non
     assert lines[at + 1].startswith("    policies/allow.rego:6:2: residual: where two values may conflict")
     shown = run("compile", "--coverage", "--output", "json").json["functions"]["hello"]
     told = {each["message"]: each for each in shown["coverage"]["before_any_rule"]}
-    [conflict] = [each for message, each in told.items() if "may conflict" in message]
+    [conflict] = [each for message, each in told.items() if "an error: gives a value for each" in message]
     assert conflict["location"] == {"file": "policies/allow.rego", "row": 6, "col": 2}
-    assert conflict["expression"] == "some role in input.identity.claims.roles"
+    assert conflict["expression"] == "some role in input.parsed_body.roles"
 
 
 def test_ci_can_ask_that_nothing_is_left_to_the_engine(run: Run, project: Path) -> None:

@@ -55,7 +55,7 @@ def test_nothing_is_left_in_the_folder_of_the_user(policies: Path, tmp_path: Pat
     environment = {each: os.environ[each] for each in os.environ if each != "HYPOTHESIS_STORAGE_DIRECTORY"}
     program = str(Path(sys.executable).with_name("palisade"))
     subprocess.run(
-        [program, "verify", str(policies), "--decision", "p/allow", "--examples", "40", "--seed", "1"],
+        [program, "verify", str(policies), "--decision", "p/allow", "--examples", "400", "--seed", "1"],
         cwd=here,
         env={**environment, "XDG_CACHE_HOME": str(caches)},
         capture_output=True,

@@ -13,6 +13,7 @@ from functools import partial
 from typing import TypeAlias
 
 from palisade.rego import ir
+from palisade.rego.errors import NOWHERE
 from palisade.rego.partial.execution.blocks import Blocks
 from palisade.rego.partial.execution.flow import NESTING, all_stmts, touched
 from palisade.rego.partial.execution.opaque import Failing
@@ -127,6 +128,8 @@ class Needing(Blocks):
             self._spend(1)
             return handler(self, stmt, env)
         except Unsupported as trouble:
+            if trouble.location is NOWHERE:
+                trouble.location = self._where(stmt)
             return self._unfollowed(stmt, env, behind, trouble)
         finally:
             self._looked_at += min(self._statements - before, _MOST_OF_STATEMENT)
