@@ -34,6 +34,10 @@ allow := {
 	"headers": {"x-role": concat(",", [upper(role) | some role in claims.list; startswith(role, "a")])},
 } if { http.path == "/loop"; claims.sub }
 
+allow := {"allowed": true, "headers": {"x-any": concat(",", [upper(role) | some role in claims.list])}} if {
+	http.path == "/any"
+}
+
 both contains role if some role in claims.list
 
 both contains role if some role in claims.more.list
@@ -61,7 +65,7 @@ allow := {"allowed": false, "body": sprintf("hello %s", [object.get(claims, "nam
 	http.path == "/name"
 }
 """
-PATHS = ("/all", "/loop", "/both", "/one", "/deny", "/name")
+PATHS = ("/all", "/loop", "/any", "/both", "/one", "/deny", "/name")
 PLAIN = (["a", "ab", "b"], ["admin"])
 OTHERS = ([], "admin", None, {"a": "b"}, [7, None], ["ü"], [""], 1.5, ["a"] * 12)
 

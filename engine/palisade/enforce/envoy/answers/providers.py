@@ -12,17 +12,21 @@ from palisade.decide.verified import provider_of
 from palisade.enforce.envoy.values.walks import METADATA
 from palisade.rego.partial import Case
 from palisade.rego.partial.formulas.builder import Builder
-from palisade.rego.partial.formulas.rewriting import replaced_at
-from palisade.rego.partial.formulas.terms import Input, Known, Symbol, subterms
+from palisade.rego.partial.formulas.formula import FALSE, Atom, Exists, Formula, Opaque, Same
+from palisade.rego.partial.formulas.rewriting import replaced_at, substitute
+from palisade.rego.partial.formulas.terms import Gathered, Input, Known, Symbol, subterms
 
-_PROVIDER = Input(("identity", "provider"))
-_CLAIMS = ("identity", "claims")
+_IDENTITY = ("identity",)
+_PROVIDER = Input((*_IDENTITY, "provider"))
+_CLAIMS = (*_IDENTITY, "claims")
 MOST = 8
 """Of so many providers each has an answer of its own."""
 
 
 def by_provider(cases: Sequence[Case], providers: Sequence[str], builder: Builder) -> Sequence[Case]:
-    """The cases; those that answer with claims, or the name of the provider, as one for each of them."""
+    """The cases; those that answer with claims, or the name of the provider, as one for each of them, and one
+    for requests without an identity where these may have such an answer: an array of what a loop takes out of
+    claims is an empty one then."""
     names = sorted(map(provider_of, providers))
     if not 1 <= len(names) <= MOST or len({*names}) < len(names):  # two while settings change
         return cases
@@ -36,7 +40,32 @@ def by_provider(cases: Sequence[Case], providers: Sequence[str], builder: Builde
         for name in names:
             here = builder.both(case.condition, builder.is_in(_PROVIDER, (name,)))
             found.append(Case(here, _of(builder, case.value, name), case.label))
+        left = _without_identity(builder, case.condition)
+        if left is not FALSE:
+            nobody = builder.negate(builder.is_in(_PROVIDER, names))
+            found.append(Case(builder.both(left, nobody), case.value, case.label))
     return found
+
+
+def _without_identity(builder: Builder, condition: Formula) -> Formula:
+    """The condition for requests without an identity: what asks something of it does not hold."""
+
+    def of(atom: Atom) -> Formula:
+        if isinstance(atom, Opaque):
+            return builder.atom(atom)
+        if isinstance(atom, Same):
+            needs = _is_of_identity(atom.left) or _is_of_identity(atom.right)
+        else:
+            needs = _is_of_identity(atom.source if isinstance(atom, Exists) else atom.term)
+        return FALSE if needs else builder.atom(atom)
+
+    return substitute(builder, condition, of)
+
+
+def _is_of_identity(symbol: Symbol) -> bool:
+    """Whether it is undefined without one. What is gathered of its claims is defined, with nothing in it."""
+    parts = subterms(symbol, lambda each: isinstance(each, Gathered))
+    return any(isinstance(part, Input) and part.path[:1] == _IDENTITY for part in parts)
 
 
 def _asks(value: Symbol, *, several: bool) -> bool:
