@@ -22,17 +22,23 @@ SUBJECTS = rego.compile(
 )
 
 
-def test_a_decision_that_wants_texts_laid_down_is_built_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It was built again with the question whether those are of this revision: of tens of thousands of rules
-    that took seconds twice. For the next revision it is built again where other rules come."""
-    built: list[Any] = []
+@pytest.fixture
+def built(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """A list that grows by each tree that is built."""
+    found: list[Any] = []
     build = pieces.build
 
     def counted(*given: Any, **named: Any) -> Any:
-        built.append(given)
+        found.append(given)
         return build(*given, **named)
 
     monkeypatch.setattr(pieces, "build", counted)
+    return found
+
+
+def test_a_decision_that_wants_texts_laid_down_is_built_once(built: list[Any]) -> None:
+    """It was built again with the question whether those are of this revision: of tens of thousands of rules
+    that took seconds twice. For the next revision it is built again where other rules come."""
     decision = compile_policy(SUBJECTS, "p.allow", PROVIDERS)
     revision = revision_of(SUBJECTS, "p/allow", PROVIDERS, function=FUNCTION)
     first = whole(Place(decision, None, NO), revision, None, 4)
@@ -78,18 +84,10 @@ allow := {"allowed": true} if input.identity.claims.sub in data.subjects
     ],
 )
 def test_rules_that_are_only_called_otherwise_have_the_tree_of_before(
-    old: str, new: str, again: bool, monkeypatch: pytest.MonkeyPatch
+    old: str, new: str, again: bool, built: list[Any]
 ) -> None:
     """The names that Envoy reports have in them the line of a rule, and which answer it gives: of a thousand
     roles the tree was built again, for a second, where a line came, or a text was another."""
-    built: list[Any] = []
-    build = pieces.build
-
-    def counted(*given: Any, **named: Any) -> Any:
-        built.append(given)
-        return build(*given, **named)
-
-    monkeypatch.setattr(pieces, "build", counted)
     data = {"paths": [f"/{n}" for n in range(20)], "subjects": [f"user{n}" for n in range(10)]}
     before = None
     for text in (ANSWERS, ANSWERS.replace(old, new), ANSWERS):
