@@ -11,8 +11,8 @@ T = TypeVar("T")
 
 # Who asks for a number of examples, as `make verify` does, has all cases, too.
 _ALL = bool(os.environ.get("CI") or os.environ.get("PALISADE_EXAMPLES"))
-_SHARE = 1 if _ALL else 5
-_FEW = 10
+_SHARE = 1 if _ALL else 8
+_FEW = 5
 """So few are drawn everywhere."""
 
 
