@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from agreement import INPUTS, judged, outcome_of
 
-from palisade.rego.partial.execution import execute
+from palisade.rego.partial.execution import execute, outcome
+from palisade.rego.partial.formulas import weaker
 
 PAIRS = "some i in numbers.range(1, 25); some j in numbers.range(1, 25)"
 LONG = f"count([1 | {PAIRS}; i * j == 7]) == 2"
@@ -44,8 +45,22 @@ def test_a_rule_that_is_too_much_work_is_asked_of_requests_only_that_meet_the_re
 ) -> None:
     """All requests were the engine's, of which it was not known whether the rule holds."""
     monkeypatch.setattr(execute, "MAX_OF_RULE", 400)
-    policy, outcome = outcome_of(rule, {})
-    told = [(judged(policy, outcome, each), each) for each in DOCUMENTS]
+    policy, found = outcome_of(rule, {})
+    told = [(judged(policy, found, each), each) for each in DOCUMENTS]
     unsure = [each for found, each in told if found == "unsure"]
     assert unsure, "nothing was too much work"
     assert len(unsure) < len(DOCUMENTS) / 2, unsure[:5]
+
+
+def test_conflicts_that_are_too_many_are_asked_of_requests_only_that_meet_what_all_need(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where it is too much to tell whether two of many rules conflict, all requests were the engine's."""
+    monkeypatch.setattr(outcome, "MOST_PARTS", 100)
+    monkeypatch.setattr(weaker, "_LARGEST", 20)
+    rules = [f'r := {at} if {{ input.y == "a"; not input.x == {at} }}' for at in range(20)]
+    policy, found = outcome_of("\n".join(rules), {})
+    assert "too much work" in str(found.error)
+    unsure = [each for each in DOCUMENTS if judged(policy, found, each) == "unsure"]
+    assert unsure
+    assert all(each.get("y") == "a" for each in unsure)

@@ -11,6 +11,7 @@ from palisade.rego.errors import NOWHERE, Location
 from palisade.rego.partial.formulas.builder import Builder
 from palisade.rego.partial.formulas.formula import Exists, Formula
 from palisade.rego.partial.formulas.terms import Symbol
+from palisade.rego.partial.formulas.weaker import weaker
 from palisade.rego.records import record
 
 if TYPE_CHECKING:
@@ -66,7 +67,8 @@ microseconds."""
 
 
 def with_room(outcome: Outcome, opaque: Callable[[str, Location], Formula]) -> Outcome:
-    """The outcome, of which the conditions that have too many parts beside those before are open.
+    """The outcome, of which the conditions that have too many parts beside those before are open where what
+    is small of them holds.
 
     Of 3,000 users each of whom a rule with `else` may give another value than the next, whether two values
     conflict is a condition of millions of parts. It took a minute to lower, and came to nothing.
@@ -76,7 +78,7 @@ def with_room(outcome: Outcome, opaque: Callable[[str, Location], Formula]) -> O
     seen: set[Formula] = set()
     left = MOST_PARTS
 
-    def bounded(condition: Formula, where: Location) -> Formula:
+    def fits(condition: Formula) -> bool:
         nonlocal left
         own: set[Formula] = set()
         count, stack = 0, [condition]
@@ -89,10 +91,17 @@ def with_room(outcome: Outcome, opaque: Callable[[str, Location], Formula]) -> O
             count += len(below)
             stack.extend(below)
         if count > left:
-            return opaque("is too much work for partial evaluation", where)
+            return False
         seen.update(own)
         left -= count
-        return condition
+        return True
+
+    def bounded(condition: Formula, where: Location) -> Formula:
+        if fits(condition):
+            return condition
+        found = opaque("is too much work for partial evaluation", where)
+        needed = weaker(outcome.builder, condition)
+        return outcome.builder.both(needed, found) if fits(needed) else found
 
     cases = [(each, bounded(each.condition, each.label)) for each in outcome.cases]
     return replace(
