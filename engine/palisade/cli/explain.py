@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -74,7 +74,7 @@ def explain(
         called = function or _only(revision)
         options = requests.Options(
             function=called,
-            escaped_slashes=_function(revision, called).escaped_slashes if called else "reject",
+            **(_settings(_function(revision, called)) if called else {}),
             headers=header or (),
             claims=claim or (),
             provider=provider,
@@ -115,6 +115,15 @@ def _given(file: Path, decision: str, *, v0: bool) -> list[str]:
     given = [] if file == subject.DEFAULT_FILE else ["-f", str(file)]
     given += ["--decision", decision] if decision else []
     return [*given, *(["--v0-compatible"] if v0 else [])]
+
+
+def _settings(function: Function) -> dict[str, Any]:
+    """What of a function's settings makes another input of a request."""
+    return {
+        "escaped_slashes": function.escaped_slashes,
+        "tls": function.tls is not None,
+        "trusted_hops": function.trusted_hops,
+    }
 
 
 def _only(revision: Revision) -> str:

@@ -91,6 +91,7 @@ class _Entry:
             Budget(SECONDS, QUESTIONS),
             self._explainer.revision.providers,
             self._entry.reading,
+            behind=self._explainer.function.trusted_hops > 0,
         )
         if not self._allowed:
             found |= self._nearest(search)

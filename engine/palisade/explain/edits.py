@@ -17,6 +17,7 @@ from urllib.parse import quote, urlencode
 
 from palisade.decide.input import JWT_METADATA
 from palisade.decide.urls import PathError, parse_target
+from palisade.explain.arriving import FOR, PROTO, is_for_clients
 from palisade.explain.normal import ESCAPED_SLASH, normalized
 from palisade.policy.providers import Header, Provider
 from palisade.rego.text import dumps
@@ -102,16 +103,24 @@ class ImpossibleError(Exception):
     """No request has such an input."""
 
 
-def changed(document: Value, path: Sequence[Any], value: Value, providers: Sequence[Provider] = ()) -> Value:
+def changed(
+    document: Value,
+    path: Sequence[Any],
+    value: Value,
+    providers: Sequence[Provider] = (),
+    *,
+    behind: bool = False,
+) -> Value:
     """The input with a value at a path, or without it where the value is UNDEFINED.
 
-    A token that appears is of the first of the `providers`. Raises ImpossibleError.
+    A token that appears is of the first of the `providers`; `behind` trusted proxies these may say more.
+    Raises ImpossibleError.
     """
     path = tuple(path)
     if path[:3] == HTTP:
         if path[3:4] == ("headers",) and "identity" in document and path[-1] in _carriers(providers):
             raise ImpossibleError  # it has the token: the identity is what can change
-        return _http(document, path[3:], value)
+        return _http(document, path[3:], value, behind=behind)
     if path[:1] == ("parsed_path",):
         return _segments(document, path[1:], value)
     if path[:1] == ("parsed_query",):
@@ -166,19 +175,30 @@ def put(value: Value, path: Sequence[Any], new: Value) -> Value:
     return {**entries, key: inner}
 
 
-def _http(document: Value, path: Path, value: Value) -> Value:
+def _http(document: Value, path: Path, value: Value, *, behind: bool) -> Value:
     match path:
         case ("method",) if value in METHODS:
             return _with_pseudo(put(document, (*HTTP, "method"), value), "method", value)
-        case ("host" | "scheme" as name,) if isinstance(value, str) and _fits_a_line(value):
-            return _with_pseudo(put(document, (*HTTP, name), value), str(name), value)
+        case ("host",) if isinstance(value, str) and _fits_a_line(value):
+            return _with_pseudo(put(document, (*HTTP, "host"), value), "host", value)
+        case ("scheme",) if behind and value in ("http", "https"):
+            document = put(put(document, (*HTTP, "scheme"), value), (*HTTP, "headers", PROTO), value)
+            return _with_pseudo(document, "scheme", value)
         case ("path",) if isinstance(value, str):
             return _target(document, value)
-        case ("headers", str(name)) if _is_header(name, value):
+        case ("headers", str(name)) if _is_header(name, value) and is_for_clients(name, behind=behind):
+            if name == FOR and not _ends_here(document, value):
+                raise ImpossibleError
             return put(document, (*HTTP, "headers", name), value)
         case ("body",) if isinstance(value, str):
             return put(document, (*HTTP, "body"), value)
     raise ImpossibleError
+
+
+def _ends_here(document: Value, addresses: Value) -> bool:
+    """Whether a list of who passed a request on ends with the connection's address, where that is known."""
+    source = look_up(document, SOURCE)
+    return source is UNDEFINED or str(addresses).rpartition(",")[2].strip() == source
 
 
 def _fits_a_line(text: str) -> bool:

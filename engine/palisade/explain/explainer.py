@@ -141,7 +141,8 @@ class Explainer:
         nearest: list[Account] = []
         flips: list[Flip] = []
         if where is not Where.REFUSED and decision.code != INVALID_REQUEST:
-            search = Search(self.verdicts, document, self._allows, budget, self.revision.providers)
+            known, behind = self.revision.providers, self.function.trusted_hops > 0
+            search = Search(self.verdicts, document, self._allows, budget, known, behind=behind)
             nearest = [] if decision.allowed else self._nearest(search, tracer, rule)
             flips = self._flips(search, decision, budget, notes)
         if decision.reason:

@@ -79,13 +79,19 @@ class Search:
         budget: Budget,
         providers: Sequence[Provider] = (),
         reading: Callable[[Value], Reading] = Reading,
+        *,
+        behind: bool = False,
     ) -> None:
-        """`reading` reads conditions on an input: one of which not everything is known in its own way."""
+        """`reading` reads conditions on an input: one of which not everything is known in its own way.
+
+        `behind` trusted proxies these may say more of a request.
+        """
         self._verdicts = verdicts
         self._document = document
         self._allows = allows
         self._budget = budget
         self._providers = providers
+        self._behind = behind
         self._read = reading
         self._reading = reading(document)
         self._planning = Planning(self._reading)
@@ -175,7 +181,7 @@ class Search:
         """The request with the changes; None where there can be no such request."""
         try:
             for change in changes:
-                document = changed(document, change.path, change.value, self._providers)
+                document = changed(document, change.path, change.value, self._providers, behind=self._behind)
         except ImpossibleError:
             return None
         return document

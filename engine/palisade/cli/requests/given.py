@@ -19,6 +19,7 @@ from palisade.cli.exit_codes import CommandError
 from palisade.cli.requests.interface import Sent, split_url
 from palisade.decide.event import Decider
 from palisade.decide.input import JWT_METADATA, InputError, to_input
+from palisade.explain.arriving import PROTO, arriving
 from palisade.explain.normal import ESCAPED_SLASH, normalized
 from palisade.policy.inventory import EscapedSlashes
 from palisade.policy.providers import Cookie, Header, Provider
@@ -38,7 +39,9 @@ class Options:
     caller: str = ""
     entry: int | None = None
     escaped_slashes: EscapedSlashes = "reject"
-    """As the function's settings have it."""
+    tls: bool = False
+    trusted_hops: int = 0
+    """These three are as the function's settings have them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,15 +77,21 @@ class Asked:
 
 def asked(sent: Sent, options: Options, providers: Iterable[Provider]) -> Asked:
     """The input of a request that a client sends. Raises CommandError."""
-    scheme, host, target = split_url(sent.url)
-    given: dict[str, str] = {":method": sent.method, ":path": target}
+    _, host, target = split_url(sent.url)
+    source = address_of(options.source) if options.source else ""
+    scheme = "https" if options.tls else "http"
+    notes = list(sent.notes)
+    given: dict[str, str] = {}
     for name, value in sent.headers:
         given[name] = f"{given[name]},{value}" if name in given else value  # as Envoy joins them
+    given = arriving(given, notes, scheme=scheme, trusted_hops=options.trusted_hops, source=source)
+    if given[PROTO] in ("http", "https"):
+        scheme = given[PROTO]  # what a trusted proxy says
+    given |= {":method": sent.method, ":path": target}
     if sent.body and given.keys().isdisjoint(("content-length", "transfer-encoding")):
         given["content-length"] = str(len(sent.body.encode()))  # as clients say it
     given[":authority"] = host = given.pop("host", "") or host or options.function
-    given[":scheme"] = scheme or "http"
-    notes = list(sent.notes)
+    given[":scheme"] = scheme
     target, as_sent = _normalized(target, options), target
     if target != as_sent:
         notes.append(f"Envoy makes {target} of the path {as_sent}")
@@ -99,15 +108,15 @@ def asked(sent: Sent, options: Options, providers: Iterable[Provider]) -> Asked:
                 "method": sent.method,
                 "path": target,
                 "host": host,
-                "scheme": scheme or "http",
+                "scheme": scheme,
                 "protocol": "HTTP/1.1",
                 "headers": given,
                 "body": sent.body,
             }
         }
     }
-    if options.source:
-        place = {"socket_address": {"address": address_of(options.source), "port_value": 40000}}
+    if source:
+        place = {"socket_address": {"address": source, "port_value": 40000}}
         attributes["source"] = {"address": place}
     if options.caller:
         attributes.setdefault("source", {})["principal"] = options.caller
