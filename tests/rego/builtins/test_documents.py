@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from opa_answers import OpaAnswers
 
 from palisade.rego.builtins import BUILTINS, Context
 from palisade.rego.builtins.graphql_text import query_text, schema_text
@@ -95,6 +96,37 @@ def test_errors_are_those_of_opa(call: Any, document: Any, schema: Any, kinds: l
     """
     _, found = call("json.match_schema", json.dumps(document), schema)
     assert sorted(each["type"] for each in found) == kinds
+
+
+_DRAFT = "http://json-schema.org/draft-0"
+
+
+@pytest.mark.parametrize(
+    ("schema", "valid"),
+    [
+        ({"minimum": 3, "exclusiveMinimum": True}, [4]),
+        ({"maximum": 3, "exclusiveMaximum": True}, [2]),
+        ({"maximum": 3, "exclusiveMaximum": False}, [2, 3]),
+        ({"minimum": 2, "exclusiveMinimum": 2, "maximum": 3}, [3]),
+        ({"allOf": [{"minimum": 3, "exclusiveMinimum": True}]}, [4]),
+        ({"exclusiveMinimum": True}, None),
+        ({"$schema": f"{_DRAFT}7/schema#", "minimum": 3, "exclusiveMinimum": True}, None),
+        ({"$schema": f"{_DRAFT}4/schema#", "minimum": 3, "exclusiveMinimum": 3}, None),
+    ],
+)
+def test_limits_of_draft_4_are_taken_where_no_draft_is_named(
+    call: Any, fails: Any, opa: OpaAnswers, schema: Any, valid: list[int] | None
+) -> None:
+    """As OPA does: a schema that it takes was an error here, which denies."""
+    source = "package p\n\nr := [json.match_schema(text, input) | some text in data.texts]"
+    (theirs,) = opa.ask(source, schema, ["r"], {"texts": ["2", "3", "4"]})
+    if valid is None:
+        assert not theirs
+        assert fails("json.match_schema", "2", schema)
+        return
+    ours = [call("json.match_schema", text, schema) for text in ("2", "3", "4")]
+    assert [ours] == theirs
+    assert [number for number, (holds, _) in zip((2, 3, 4), ours, strict=True) if holds] == valid
 
 
 def test_of_alternatives_the_best_is_explained(call: Any) -> None:

@@ -6,6 +6,7 @@ leaves the schema: what it names must be in it.
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
@@ -92,9 +93,9 @@ def _all_of(checker: Any, schemas: Any, instance: object, _: object) -> Iterator
         for number, each in enumerate(schemas)
         for error in checker.descend(instance, each, schema_path=number)
     ]
+    yield from found
     if found:
         yield ValidationError("allOf")
-        yield from found
 
 
 def _if(checker: Any, condition: Any, instance: object, schema: Any) -> Iterator[ValidationError]:
@@ -113,20 +114,70 @@ def _names(checker: Any, wanted: Any, instance: object, _: object) -> Iterator[V
             yield from found
 
 
+def _limit(keyword: str, exclusive: str, beyond: Callable[[Any, Any], bool]) -> Callable[..., Any]:
+    """A limit that the keyword beside it, where it is true, takes out itself: of draft 4."""
+
+    def check(checker: Any, limit: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
+        strict = schema.get(exclusive) is True
+        if not checker.is_type(instance, "number"):
+            return
+        if beyond(instance, limit) or (strict and instance == limit):
+            yield ValidationError(keyword, validator=exclusive if strict else keyword)
+
+    return check
+
+
+def _exclusive(beyond: Callable[[Any, Any], bool]) -> Callable[..., Any]:
+    """A limit that is no longer allowed itself: of draft 6. One that is true or false belongs to another."""
+
+    def check(checker: Any, limit: Any, instance: Any, _: object) -> Iterator[ValidationError]:
+        number = checker.is_type(instance, "number") and not isinstance(limit, bool)
+        if number and (beyond(instance, limit) or instance == limit):
+            yield ValidationError("exclusive")
+
+    return check
+
+
 _KEYWORDS = {
     "pattern": _re2_pattern,
     "patternProperties": _re2_properties,
     "additionalProperties": _re2_additional,
     "allOf": _all_of,
 }
+_OF_DRAFT_4 = {
+    "maximum": _limit("maximum", "exclusiveMaximum", operator.gt),
+    "minimum": _limit("minimum", "exclusiveMinimum", operator.lt),
+}
 _OF_DRAFT_6 = {"propertyNames": _names}
 _OF_DRAFT_7 = {"if": _if}
 _extend: Any = extend  # which has no types
 _DRAFTS = {
-    "http://json-schema.org/draft-04/schema": _extend(Draft4Validator, _KEYWORDS),
+    "http://json-schema.org/draft-04/schema": _extend(Draft4Validator, _KEYWORDS | _OF_DRAFT_4),
     "http://json-schema.org/draft-06/schema": _extend(Draft6Validator, _KEYWORDS | _OF_DRAFT_6),
+    "http://json-schema.org/draft-07/schema": _extend(Draft7Validator, _KEYWORDS | _OF_DRAFT_6 | _OF_DRAFT_7),
 }
-_DEFAULT = _extend(Draft7Validator, _KEYWORDS | _OF_DRAFT_6 | _OF_DRAFT_7)
+
+
+def _of_any_draft() -> Any:
+    """What checks by a schema that names no draft: as draft 7, with limits as draft 4 has them too."""
+    meta: Any = {**Draft7Validator.META_SCHEMA, "properties": {**Draft7Validator.META_SCHEMA["properties"]}}
+    del meta["$id"]  # by which its own parts would be found in the real one
+    sides = {"exclusiveMaximum": operator.gt, "exclusiveMinimum": operator.lt}
+    meta["properties"] |= {name: {"type": ["number", "boolean"]} for name in sides}
+    meta["allOf"] = [
+        {
+            "if": {"properties": {name: {"type": "boolean"}}, "required": [name]},
+            "then": {"required": [name.removeprefix("exclusive").lower()]},
+        }
+        for name in sides
+    ]
+    own = _OF_DRAFT_4 | {name: _exclusive(beyond) for name, beyond in sides.items()}
+    made = _extend(Draft7Validator, _KEYWORDS | _OF_DRAFT_6 | _OF_DRAFT_7 | own)
+    made.META_SCHEMA = meta
+    return made
+
+
+_DEFAULT = _of_any_draft()
 
 
 def _draft(schema: Any) -> Any:
