@@ -44,6 +44,19 @@ def test_a_default_whose_answer_is_the_engines_is_residual(tmp_path: Path) -> No
     assert report.residual
 
 
+def test_what_a_rule_makes_in_its_head_is_looked_into(tmp_path: Path) -> None:
+    """A call there, and what stands in rules that only a head refers to, was told at like lines."""
+    report = covered(
+        tmp_path,
+        "allow if {\n\tsome flag in flags\n\tflag\n\thttp.path != plain\n}\n\n"
+        "plain := yaml.unmarshal(http.body).path\n\nflags := [odd, http.method]\n\n"
+        'default odd := false\n\nodd if yaml.unmarshal(http.headers.odd) == "a"\n',
+    )
+    [rule] = report.rules
+    told = {each.place.expression for each in rule.residues}
+    assert told == {"yaml.unmarshal(http.body).path", 'yaml.unmarshal(http.headers.odd) == "a"'}
+
+
 def test_a_rule_that_always_holds_is_settled(tmp_path: Path) -> None:
     report = covered(tmp_path, 'default allow := false\nallow if http.method == "GET"\nallow if 1 == 1\n')
     assert [each.where for each in report.rules] == [Where.NATIVE, Where.SETTLED, Where.SETTLED]

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from palisade.enforce.envoy import Reason
-from palisade.explain.rules import RuleIndex, branches
+from palisade.explain.rules import Branch, RuleIndex, branches
 from palisade.rego import ast
 from palisade.rego.check.model import CheckedRule
 from palisade.rego.errors import NOWHERE, Location
@@ -43,8 +43,8 @@ def place_of(reason: Reason, rules: Sequence[CheckedRule], index: RuleIndex) -> 
     heads = {_spot(each.location): each.location for each in branches(rule)}
     exact = _spot(known) not in heads and known.row > 0
     wanted = _Wanted.of(reason.atom) if reason.atom is not None else None
-    best: tuple[int, ast.Statement, ast.Node] | None = None
-    for statement in _statements(rules, index):
+    best: tuple[int, ast.Node, ast.Node] | None = None
+    for statement in _expressions(rules, index):
         if exact and _spot(statement.loc) == _spot(known):
             return Place(known, index.line(known), index.text(statement))
         if wanted is not None:
@@ -66,7 +66,7 @@ def place_among(reason: Reason, rules: Sequence[CheckedRule], index: RuleIndex) 
     known = reason.location
     if not known.row:
         return UNPLACED
-    at = (each for each in _statements(rules[:_MOST_RULES], index) if _spot(each.loc) == _spot(known))
+    at = (each for each in _expressions(rules[:_MOST_RULES], index) if _spot(each.loc) == _spot(known))
     statement = next(at, None)
     return Place(known, index.line(known), "" if statement is None else index.text(statement))
 
@@ -75,13 +75,14 @@ def _spot(location: Location) -> tuple[str, int, int]:
     return location.file, location.row, location.col
 
 
-def _statements(rules: Sequence[CheckedRule], index: RuleIndex) -> Iterator[ast.Statement]:
-    """The statements of the rules, then those of the rules that they refer to, nearest first."""
+def _expressions(rules: Sequence[CheckedRule], index: RuleIndex) -> Iterator[ast.Node]:
+    """The statements of the rules and what they make in their heads, then those of the rules that they refer
+    to, nearest first."""
     seen = set(map(id, rules))
     queue = list(rules)
     for each in queue:
         for branch in branches(each):
-            for statement in branch.body:
+            for statement in (*branch.body, *_made(branch)):
                 yield statement
                 if len(queue) > _MOST_RULES:
                     continue
@@ -89,6 +90,14 @@ def _statements(rules: Sequence[CheckedRule], index: RuleIndex) -> Iterator[ast.
                     if id(other) not in seen:
                         seen.add(id(other))
                         queue.append(other)
+
+
+def _made(branch: Branch) -> Iterator[ast.Node]:
+    """What a branch makes in its head."""
+    head = branch.rule.rule.head
+    for each in (*head.path, *(() if head.key is None else (head.key,)), branch.value):
+        if not isinstance(each, ast.Scalar | ast.Var):
+            yield each
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +119,7 @@ class _Wanted:
         paths = [part.path for part in parts if isinstance(part, Input | Element) and part.path]
         return cls(calls, tuple(dict.fromkeys(paths)))
 
-    def score(self, statement: ast.Statement) -> tuple[int, ast.Node]:
+    def score(self, statement: ast.Node) -> tuple[int, ast.Node]:
         """How much of it a statement has, and the part that has most of it."""
         total, best = 0, 0
         part: ast.Node = statement
