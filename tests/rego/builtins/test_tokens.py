@@ -136,6 +136,34 @@ def test_a_set_of_keys_is_searched_by_the_token_s_key_id(call: Any) -> None:
     assert call("io.jwt.verify_rs256", _token("RS256"), only_ps) is False
 
 
+@pytest.mark.parametrize(
+    ("member", "refused", "taken"),
+    [
+        ("kid", [1, False, []], ["mine", None]),
+        ("use", [3, True, ["sig"]], ["sig", "enc", "", None]),
+        ("alg", ["", None, 5], ["RS256"]),
+        ("key_ops", ["verify", [1], {}], [["verify"], [], None]),
+        ("x5c", ["x", None, [1], [""]], [[]]),
+        ("x5t", [1], ["x", None]),
+        ("x5t#S256", [1], ["x", None]),
+        ("x5u", [1], ["x", None]),
+    ],
+)
+def test_a_set_is_none_where_a_key_has_a_member_of_another_type(
+    call: Any, fails: Any, opa: OpaAnswers, member: str, refused: list[Any], taken: list[Any]
+) -> None:
+    """To OPA it is none, and so no token is valid: here the other keys, or that one itself, verified."""
+    good, token = _jwk(KEYS["RS"].public_key()), _token("RS256")
+    for value in (*refused, *taken):
+        keys = json.dumps({"keys": [good, good | {member: value}]})
+        theirs = opa.ask("package p\n\nr := io.jwt.verify_rs256(input[0], input[1])", [token, keys], ["r"])
+        if value in taken:
+            assert theirs == [[call("io.jwt.verify_rs256", token, keys)]] == [[True]]
+        else:
+            assert theirs == [[]]
+            assert f"the {member} of a key" in fails("io.jwt.verify_rs256", token, keys)
+
+
 def test_unknown_critical_headers_are_refused(call: Any) -> None:
     token = _token("HS256", crit=["exp-2"], **{"exp-2": 1})
     assert call("io.jwt.decode_verify", token, {"secret": SECRET, "aud": "a"}, ctx=DURING) == [False, {}, {}]
@@ -222,8 +250,8 @@ def test_nested_tokens_are_unpacked(call: Any) -> None:
         ("io.jwt.decode_verify", ("a.b.c", {"secret": "s", "time": -1}), "must not be negative"),
         ("io.jwt.verify_rs256", ("e30.e30.", "nonsense"), "failed to parse a JWK key (set)"),
         ("io.jwt.verify_rs256", ("e30.e30.", '{"kty": "RSA"}'), "failed to parse a JWK key (set)"),
-        ("io.jwt.verify_rs256", ("e30.e30.", '{"alg": ["RS256"]}'), "the alg or kid of a key is no string"),
-        ("io.jwt.verify_rs256", ("e30.e30.", '{"kid": [1]}'), "the alg or kid of a key is no string"),
+        ("io.jwt.verify_rs256", ("e30.e30.", '{"alg": ["RS256"]}'), "the alg of a key is of another type"),
+        ("io.jwt.verify_rs256", ("e30.e30.", '{"kid": [1]}'), "the kid of a key is of another type"),
         (
             "io.jwt.encode_sign",
             ({"alg": "none"}, {}, {"kty": "oct", "k": "AA"}),

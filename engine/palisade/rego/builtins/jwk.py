@@ -44,12 +44,28 @@ def verification_keys(text: str) -> tuple[VerificationKey, ...]:
         return (_from_pem(block),)
     keys: list[VerificationKey] = []
     for jwk in _jwks(text):
+        if odd := _of_another_kind(jwk):
+            raise BuiltinError(f"failed to parse a JWK key (set): the {odd} of a key is of another type")
         algorithm = jwk.get("alg", "")
-        if not all(isinstance(jwk.get(name) or "", str) for name in ("alg", "kid")):
-            raise BuiltinError("failed to parse a JWK key (set): the alg or kid of a key is no string")
         if not algorithm or algorithm in ALGORITHMS:
-            keys.append(VerificationKey(_public(_key(jwk)), algorithm, jwk.get("kid", "")))
+            keys.append(VerificationKey(_public(_key(jwk)), algorithm, jwk.get("kid") or ""))
     return tuple(keys)
+
+
+def _of_another_kind(jwk: Mapping[str, Any]) -> str | None:
+    """The name of a member whose value OPA does not take, to which the whole set is none then."""
+    for name in ("kid", "use", "x5u", "x5t", "x5t#S256"):
+        if not isinstance(jwk.get(name), str | None):
+            return name
+    if not _are_texts([jwk.get("alg", "none")]):
+        return "alg"
+    if jwk.get("key_ops") is not None and not _are_texts(jwk["key_ops"]):
+        return "key_ops"
+    return None if _are_texts(jwk.get("x5c", [])) else "x5c"
+
+
+def _are_texts(values: object) -> bool:
+    return isinstance(values, list) and all(isinstance(each, str) and each for each in values)
 
 
 def signing_key(text: str) -> PrivateKey:
