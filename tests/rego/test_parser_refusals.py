@@ -232,6 +232,8 @@ def test_a_package_name_that_is_none_is_told_how_to_be_written(name: str) -> Non
         ("f(x) := y if {\n\treturn x\n}", "a function's value stands in its head: `f(x) := y if { .. }`"),
         ("def f(x)", "a function's value stands in its head: `f(x) := y if { .. }`"),
         ("p if input.a == 1:", "a body of several expressions stands in braces: `p if { .. }`"),
+        ("p := data.b with input as 1", "`with` stands in a body: `p := x if x := .. with ..`"),
+        ("p with input as 1", "`with` stands in a body: `p if .. with ..`"),
         ("p if\n\tinput.a == 1\n\tinput.b == 2", f"outside of rules only `package` and `import` {_BRACES}"),
         ("<<<<<<< HEAD\np := 1", "a merge has left this: keep one of its two sides"),
         ("p := 1\n=======\nq := 1", "a merge has left this: keep one of its two sides"),

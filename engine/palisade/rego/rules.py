@@ -353,8 +353,16 @@ class RuleParser(StatementParser):
             message = f"{kind_of(statement.term)} cannot be used for rule name"
         else:
             message = "expression cannot be used for rule head"
-        hint = of_line(self.line(statement.loc.row)) or _NO_RULE
+        hint = of_line(self.line(statement.loc.row)) or (_of_with(statement) if statement.withs else _NO_RULE)
         self.fail(message, self.span(statement), hint)
+
+
+def _of_with(statement: ast.Statement) -> str:
+    """How a rule gives what another is under `with`."""
+    left = statement.left if isinstance(statement, ast.Unify | ast.Assign) else None
+    if isinstance(left, ast.Var):
+        return f"`with` stands in a body: `{left.name} := x if x := .. with ..`"
+    return "`with` stands in a body: `p if .. with ..`"
 
 
 def _is_builtin(name: str) -> bool:
