@@ -191,8 +191,15 @@ def _unlike_requests(policy: rego.Policy, policy_set: PolicySet) -> list[Diagnos
     return []
 
 
+_TEXT_AND_TEXTS = re.compile(r"left: (?:string, right: array[<\[]string.*|array[<\[]string.*, right: string)")
+_TWO_PATHS = "input.attributes.request.http.path is a text, and input.parsed_path has its segments"
+
+
 def _shorter(error: Diagnostic) -> str:
     """What was likely meant, in place of the list of all keys that there are."""
+    if error.message == "match error":
+        of_paths = _TEXT_AND_TEXTS.fullmatch(error.hint) is not None
+        return f"{error.hint}, so never equal" + (f": {_TWO_PATHS}" if of_paths else "")
     names = _CHOICES.findall(error.hint)
     if not names:
         return error.hint
