@@ -128,6 +128,28 @@ def test_outcomes_are_told_with_their_rules(corp: Provider) -> None:
     ]
 
 
+def test_what_differs_of_two_answers_is_told(corp: Provider) -> None:
+    """Both sides said `allow`, and nothing else."""
+    old, new = (
+        revision(
+            'allow := {"allowed": true, "headers": {"x-a": "1"}, "response_headers_to_add": '
+            f'{{"x-tier": "{tier}"}}, "dynamic_metadata": {{"tier": ["{tier}"]}}}}',
+            (corp,),
+        )
+        for tier in ("gold", "silver")
+    )
+    [difference] = found(old, new)
+    assert lines(difference)[1:-1] == [
+        "    old      allow            p.rego:4",
+        "             response header x-tier: gold",
+        '             metadata tier: ["gold"]',
+        "    new      allow            p.rego:4",
+        "             response header x-tier: silver",
+        '             metadata tier: ["silver"]',
+    ]
+    assert as_json(difference)["new"]["response_headers_to_add"] == [["x-tier", "silver"]]
+
+
 def test_one_grant_of_thousands_is_aimed_at(corp: Provider) -> None:
     rules = (
         "allow if {\n\tsome grant in data.grants\n\tgrant.path == http.path\n\tgrant.role in claims.roles\n}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import Any
 
-from palisade.decide.decision import UNDEFINED_DECISION
+from palisade.decide.decision import UNDEFINED_DECISION, Decision
 from palisade.rego.text import dumps
 from palisade.testing.differences.search import OLD, Difference
 from palisade.testing.differences.sides import Outcome
@@ -31,7 +31,13 @@ def lines(difference: Difference) -> list[str]:
         parts.append(("body", request.body))
     if request.source != LOOPBACK:
         parts.append(("from", request.source))
-    parts += [("old", told(difference.old)), ("new", told(difference.new))]
+    for name, outcome, other in (
+        ("old", difference.old, difference.new),
+        ("new", difference.new, difference.old),
+    ):
+        parts.append((name, told(outcome)))
+        if outcome.told == other.told:  # then the two answer otherwise
+            parts += [("", each) for each in _answer(outcome.decision) if each not in _answer(other.decision)]
     found += [f"    {name:<8} {text}" for name, text in parts]
     command = explain(difference)
     if command:
@@ -65,6 +71,19 @@ def told(outcome: Outcome) -> str:
     """`allow  policies/allow.rego:5`. Rules are not named where they are too many (`attribution`)."""
     unnamed = "no rule" if outcome.decision.code == UNDEFINED_DECISION else "by a rule that cannot be named"
     return f"{outcome.told:<16} {outcome.rule or unnamed}"
+
+
+def _answer(decision: Decision) -> list[str]:
+    """What a decision says beside its status, a line for each part."""
+    found = [f"header {name}: {value}" for name, value in decision.headers]
+    if decision.body:
+        found.append(f"body {dumps(decision.body)}")
+    found += [f"response header {name}: {value}" for name, value in decision.response_headers_to_add]
+    found += [f"without request header {name}" for name in decision.request_headers_to_remove]
+    found += [f"query parameter {name}={value}" for name, value in decision.query_parameters_to_set]
+    found += [f"without query parameter {name}" for name in decision.query_parameters_to_remove]
+    found += [f"metadata {name}: {dumps(value)}" for name, value in decision.dynamic_metadata.items()]
+    return found
 
 
 def as_json(difference: Difference) -> dict[str, Any]:
@@ -107,4 +126,9 @@ def _outcome(outcome: Outcome) -> dict[str, Any]:
         "code": decision.code or None,
         "headers": [list(each) for each in decision.headers],
         "body": decision.body,
+        "response_headers_to_add": [list(each) for each in decision.response_headers_to_add],
+        "request_headers_to_remove": list(decision.request_headers_to_remove),
+        "query_parameters_to_set": [list(each) for each in decision.query_parameters_to_set],
+        "query_parameters_to_remove": list(decision.query_parameters_to_remove),
+        "dynamic_metadata": dict(decision.dynamic_metadata),
     }
