@@ -48,6 +48,14 @@ def test_what_trusted_proxies_say_counts() -> None:
     assert told[FOR] == f"192.0.2.1, 192.0.2.2,{SOURCE}"
 
 
+def test_of_a_connection_of_this_machine_envoy_names_its_own_address() -> None:
+    """Which that is, hangs on where the sidecar runs."""
+    notes: list[str] = []
+    told = arriving({FOR: "192.0.2.1"}, notes, scheme="http", source="127.0.0.1")
+    assert (told[FOR], told[CLIENT]) == ("192.0.2.1", "127.0.0.1")
+    assert notes == [f"the sidecar adds an address to {FOR}, its own, for one of this machine"]
+
+
 def test_what_is_not_taken_is_told() -> None:
     notes: list[str] = []
     arriving({PROTO: "https", ID: "a", "a_b": "1", FOR: "192.0.2.1"}, notes, scheme="http")

@@ -7,6 +7,7 @@ Envoy.
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterator, Mapping
 
 ID = "x-request-id"
@@ -89,8 +90,11 @@ def _with_addresses(headers: dict[str, str], notes: list[str], hops: int, source
         notes.append(f"the sidecar makes {CLIENT} itself, whatever a client sends")
     if client:
         headers[CLIENT] = client
-    if source:
+    if source and not ipaddress.ip_address(source).is_loopback:
         headers[FOR] = f"{before},{source}" if before else source
     elif before:
-        notes.append(f"the sidecar adds to {FOR} the address of the connection: name it by --source")
+        own = (
+            "its own address, for one of this machine" if source else "the connection's: name it by --source"
+        )
+        notes.append(f"the sidecar adds an address to {FOR}, {own}")
     return headers
