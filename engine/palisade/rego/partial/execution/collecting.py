@@ -11,7 +11,7 @@ from palisade.rego.partial.execution.gathering import ManyStatesError
 from palisade.rego.partial.formulas.digests import array_with, object_with, set_with
 from palisade.rego.partial.formulas.formula import TRUE, Defined, Formula
 from palisade.rego.partial.formulas.terms import ArrayOf, Gathered, Known, Part, SetOf, Symbol, Unknown
-from palisade.rego.partial.symbols.construct import insert_into, items_of, merge
+from palisade.rego.partial.symbols.construct import insert_into, items_of, merged
 from palisade.rego.partial.symbols.large import MOST_KNOWN, bounded, extent_of
 from palisade.rego.partial.symbols.objects import entries_of, is_made, mapped_of, with_entry
 from palisade.rego.partial.symbols.walks import Walks
@@ -212,10 +212,10 @@ class Collecting(Walks):
         return self.builder.atom(Defined(made))  # type: ignore[arg-type]  # what is made is a term
 
     def _ObjectMergeStmt(self, stmt: ir.ObjectMergeStmt, env: Env) -> list[Step]:  # noqa: N802
-        a, b = env.get(stmt.a), env.get(stmt.b)
-        if not isinstance(a, Known) or not isinstance(b, Known):
+        both = merged(env.get(stmt.a), env.get(stmt.b))
+        if both is None:
             raise Unsupported("merges documents that depend on the request")
-        return self._set(env, stmt.target, Known(merge(a.value, b.value)))
+        return self._set(env, stmt.target, both)
 
 
 def _has_none_at(obj: Symbol | None, name: Symbol) -> bool:

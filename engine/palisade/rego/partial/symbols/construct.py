@@ -191,9 +191,12 @@ def insert_into(obj: Symbol | None, form: object, value: Symbol) -> tuple[Symbol
         raise Unsupported("adds to an object that is not known")
     before = items.get(form)
     items[form] = value
-    if all(isinstance(item, Known) for item in items.values()):
-        return Known({name: item.value for name, item in items.items() if isinstance(item, Known)}), before
-    return ObjectOf(tuple(items.items())), before
+    return _object(items), before
+
+
+def _object(items: Mapping[object, Symbol]) -> Symbol:
+    known = {form: item.value for form, item in items.items() if isinstance(item, Known)}
+    return Known(known) if len(known) == len(items) else ObjectOf(tuple(items.items()))
 
 
 def pairs_of(source: Symbol) -> list[tuple[Symbol, Symbol]] | None:
@@ -229,6 +232,33 @@ def lookup(collection: Value, name: Value) -> Value:
     if isinstance(collection, Set):
         return name if name in collection else UNDEFINED
     return UNDEFINED
+
+
+def merged(a: Symbol | None, b: Symbol | None) -> Symbol | None:
+    """Both documents as one, as what data hold and what the rules of a package come to; None where it is not
+    known what one has. Where both have something that is no object it is `a`'s."""
+    if isinstance(a, Known) and (isinstance(b, Known) or not isinstance(a.value, dict)):
+        return Known(merge(a.value, b.value)) if isinstance(b, Known) else a
+    mine, theirs = _entries(a), _entries(b)
+    if mine is None or theirs is None:
+        return None
+    items = dict(theirs)
+    for form, value in mine.items():
+        found = merged(value, theirs[form]) if form in theirs else value
+        if found is None:
+            return None
+        items[form] = found
+    return _object(items)
+
+
+def _entries(symbol: Symbol | None) -> Mapping[object, Symbol] | None:
+    """What an object holds, by the forms of its keys; None for what is none, or not known to be one."""
+    match symbol:
+        case Known(dict() as value):
+            return {form: Known(item) for form, item in value.items()}
+        case ObjectOf(items):
+            return dict(items)
+    return None
 
 
 def merge(a: Value, b: Value) -> Value:
