@@ -51,6 +51,16 @@ def test_a_header_whose_bytes_the_log_does_not_tell(
     assert "no UTF-8" not in explained("bob")  # no rule asks for the other header
 
 
+def test_a_url_whose_scheme_is_not_the_sidecars(run: Run, project: Path) -> None:
+    """The policy sees the connection's scheme, whatever the URL says: that of a function without `tls`."""
+    rule = '\nallow if input.attributes.request.http.scheme == "https"\n'
+    (project / "policies" / "allow.rego").write_text(ALLOW + rule)
+    ended = run("explain", "GET https://shop.example/orders")
+    assert ended.code == 1
+    assert "arrives by http, not https" in ended.out
+    assert "arrives by" not in run("explain", "GET http://shop.example/orders").out
+
+
 def test_an_entry_that_the_explanation_differs_from_says_so(run: Run, project: Path) -> None:
     """What is masked counts as missing, so another rule may decide: that looked like what happened."""
     (project / "policies" / "allow.rego").write_text(

@@ -53,7 +53,7 @@ def test_of_a_connection_of_this_machine_envoy_names_its_own_address() -> None:
     notes: list[str] = []
     told = arriving({FOR: "192.0.2.1"}, notes, scheme="http", source="127.0.0.1")
     assert (told[FOR], told[CLIENT]) == ("192.0.2.1", "127.0.0.1")
-    assert notes == [f"the sidecar adds an address to {FOR}, its own, for one of this machine"]
+    assert notes == [f"the sidecar adds its own address to {FOR}"]
 
 
 def test_what_is_not_taken_is_told() -> None:

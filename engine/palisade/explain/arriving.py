@@ -93,8 +93,9 @@ def _with_addresses(headers: dict[str, str], notes: list[str], hops: int, source
     if source and not ipaddress.ip_address(source).is_loopback:
         headers[FOR] = f"{before},{source}" if before else source
     elif before:
-        own = (
-            "its own address, for one of this machine" if source else "the connection's: name it by --source"
+        notes.append(
+            f"the sidecar adds its own address to {FOR}"
+            if source
+            else f"the sidecar adds the connection's address to {FOR}: name it by --source"
         )
-        notes.append(f"the sidecar adds an address to {FOR}, {own}")
     return headers

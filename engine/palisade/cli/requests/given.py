@@ -77,7 +77,7 @@ class Asked:
 
 def asked(sent: Sent, options: Options, providers: Iterable[Provider]) -> Asked:
     """The input of a request that a client sends. Raises CommandError."""
-    _, host, target = split_url(sent.url)
+    named, host, target = split_url(sent.url)
     source = address_of(options.source) if options.source else ""
     scheme = "https" if options.tls else "http"
     notes = list(sent.notes)
@@ -87,6 +87,8 @@ def asked(sent: Sent, options: Options, providers: Iterable[Provider]) -> Asked:
     given = arriving(given, notes, scheme=scheme, trusted_hops=options.trusted_hops, source=source)
     if given[PROTO] in ("http", "https"):
         scheme = given[PROTO]  # what a trusted proxy says
+    if named and named != scheme:
+        notes.append(f"this request arrives by {scheme}, not {named}: that is the scheme that policies see")
     given |= {":method": sent.method, ":path": target}
     if sent.body and given.keys().isdisjoint(("content-length", "transfer-encoding")):
         given["content-length"] = str(len(sent.body.encode()))  # as clients say it
