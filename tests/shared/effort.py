@@ -1,4 +1,4 @@
-"""How much tests do that draw examples or go through long lists: in CI all, and a fifth of it at a desk."""
+"""How much tests do that draw examples or go through long lists: in CI all, and an eighth at a desk."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def examples_asked(number: int) -> int:
 
 def some(cases: Sequence[T], few: int = _FEW, *, beside: object = None) -> list[T]:
     """All cases of a long list in CI, and at a desk so many as `examples` says: in their order, the same ones
-    in each run, and others `beside` each parameter of a test. Not every fifth, as lists are often products.
+    in each run, and others `beside` each parameter of a test. Not each eighth, as lists are often products.
     """
     chosen = random.Random(f"{len(cases)} {beside}").sample(range(len(cases)), examples(len(cases), few))
     return [cases[at] for at in sorted(chosen)]
