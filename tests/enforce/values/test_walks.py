@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 
 import pytest
+from effort import some
 from lowered import judge_natively, subject_of
 
 from palisade import rego
@@ -66,8 +68,7 @@ def test_what_no_input_has_is_undefined_natively(
             providers,
             issuers,
         )
-        for term in NOWHERE
-        for test in TESTS
+        for term, test in some([*product(NOWHERE, TESTS)])
     ]
     judge_natively(bed, subjects, asked, residual=0.01)
 
