@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from cel.expr.syntax_pb2 import Expr
-from effort import examples
+from effort import examples, some
 from envoy.config.rbac.v3.rbac_pb2 import Action
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
@@ -297,9 +297,9 @@ NO_TEXT = negate(cel.check(cel.has_type(CLAIM, "string")))
 
 
 @pytest.mark.parametrize("negated", [False, True], ids=["rules", "a negation"])
-@pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
+@pytest.mark.parametrize("rule", some([*RULES], 4))
 def test_a_thousand_rules_cost_a_request_what_ten_do(
-    monkeypatch: pytest.MonkeyPatch, rule: Callable[[int], Predicate], negated: bool
+    monkeypatch: pytest.MonkeyPatch, rule: str, negated: bool
 ) -> None:
     """Each was an expression, and a request that met the last of them waited for all: milliseconds."""
     asked = Counter[str]()
@@ -310,7 +310,7 @@ def test_a_thousand_rules_cost_a_request_what_ten_do(
         return single(predicate, seen)
 
     monkeypatch.setattr(matchers, "_single", counted)
-    rules = [rule(n) for n in range(1000)]
+    rules = [RULES[rule](n) for n in range(1000)]
     if negated:
         rules = [all_of((OTHERS[0], negate(any_of(rules))))]
     entries = [Entry(each, Verdict.RESIDUAL, "residual") for each in rules]
