@@ -201,3 +201,18 @@ def test_where_no_issuer_is_named_no_token_is_made_up(run: Run, project: Path) -
     (project / "input.json").write_text(json.dumps({**document, "parsed_path": ["x"]}))
     out = run("explain", "input.json").out
     assert ("data.palisade.identity.providers names nobody" in out, "a fault" in out) == (True, False)
+
+
+@pytest.mark.parametrize("rule", ["port == 8443", "port; not port == 80"])
+def test_the_port_that_the_function_is_called_at(run: Run, project: Path, rule: str) -> None:
+    """The sidecar knows it, and neither a request that is written down nor the sidecar's log tells it."""
+    port = "input.attributes.destination.address.socketAddress.portValue"
+    policy = f"package palisade.identity\n\nport := {port}\n\nallow if {{ {rule} }}\n"
+    (project / "policies" / "allow.rego").write_text(policy)
+    settings = (project / "palisade.yaml").read_text()
+    (project / "palisade.yaml").write_text(settings.replace("127.0.0.1:0", "127.0.0.1:8443"))
+    found = run("explain", "GET /x")
+    assert found.code == 0, found.out
+    http = {"method": "GET", "path": "/x"}
+    entry = {"input": {"attributes": {"request": {"http": http}}}, "palisade": {"decider": "native"}}
+    assert run("explain", "-", stdin=json.dumps(entry)).code == 0

@@ -197,6 +197,11 @@ class Stand:
         """The decision log since it was last asked for, once it has so many entries."""
         return self._run(self._log(count))
 
+    @property
+    def port(self) -> int:
+        """Where the sidecar listens."""
+        return self._listen.port
+
     def policy(self) -> rego.Policy:
         assert self._revision is not None
         return self._revision.policy

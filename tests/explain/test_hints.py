@@ -23,7 +23,7 @@ LEFT_TO_THE_ENGINE = (
     "allow if time.now_ns() < claims.exp * claims.unit",
     'allow if http.headers[claims.h] == "x"',
     'allow if { x := {v: k | some k, v in claims.map}; x.a == "b" }',
-    "allow if input.attributes.destination.address.socketAddress.portValue == 80",
+    "allow if input.attributes.destination.address.socketAddress.portValue > 80",
     'allow if crypto.sha256(http.path) == "a"',
     'allow if regex.replace(http.path, "a", "b") == "/b"',
     "allow if claims.tier / claims.level > 2",

@@ -123,6 +123,7 @@ def _settings(function: Function) -> dict[str, Any]:
         "escaped_slashes": function.escaped_slashes,
         "tls": function.tls is not None,
         "trusted_hops": function.trusted_hops,
+        "port": function.listen.port,
     }
 
 

@@ -29,6 +29,7 @@ Path: TypeAlias = tuple[Any, ...]
 
 HTTP = ("attributes", "request", "http")
 SOURCE = ("attributes", "source", "address", "socketAddress", "address")
+PORT = ("attributes", "destination", "address", "socketAddress", "portValue")
 PRINCIPAL, PEER = ("attributes", "source", "principal"), ("peer",)
 CLAIMS = ("identity", "claims")
 METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS")

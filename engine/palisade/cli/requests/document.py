@@ -9,7 +9,7 @@ from palisade.cli.requests.added import added
 from palisade.cli.requests.given import Asked, Logged, Options
 from palisade.cli.requests.interface import header
 from palisade.decide.event import Decider
-from palisade.explain.edits import HTTP, PEER, PRINCIPAL, ImpossibleError, look_up, put
+from palisade.explain.edits import HTTP, PEER, PORT, PRINCIPAL, ImpossibleError, look_up, put
 from palisade.policy.providers import Provider
 from palisade.rego.values import UNDEFINED, Value
 from palisade_sidecar.peer import SPIFFE
@@ -52,6 +52,8 @@ def read(name: str, document: Any, options: Options, providers: tuple[Provider, 
         document = _with_caller(document)
     except ImpossibleError:
         raise CommandError(f"{name}: attributes.source, which names the caller, is a JSON object") from None
+    if decider is Decider.NATIVE and called == options.function and options.port:
+        document = put(document, PORT, options.port)  # the sidecar's log does not tell it
     document = added(document, options, providers)
     return Asked(
         title, called, {"function": called, **document}, tuple(notes), logged=outcome, decider=decider

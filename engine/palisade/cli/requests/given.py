@@ -41,7 +41,9 @@ class Options:
     escaped_slashes: EscapedSlashes = "reject"
     tls: bool = False
     trusted_hops: int = 0
-    """These three are as the function's settings have them."""
+    port: int = 0
+    """Where the function's sidecar listens, if that is known. These four are as the function's settings have
+    them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +124,8 @@ def asked(sent: Sent, options: Options, providers: Iterable[Provider]) -> Asked:
         attributes["source"] = {"address": place}
     if options.caller:
         attributes.setdefault("source", {})["principal"] = options.caller
+    if options.port:
+        attributes["destination"] = {"address": {"socket_address": {"port_value": options.port}}}
     if verified:
         attributes["metadata_context"] = {"filter_metadata": {JWT_METADATA: verified}}
     title = f"{sent.method} {target}"

@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any, TypeAlias
 
 from envoy.extensions.matching.common_inputs.network.v3.network_inputs_pb2 import (
+    DestinationPortInput,
     DirectSourceIPInput,
     DynamicMetadataInput,
     FilterStateInput,
@@ -37,6 +38,7 @@ _KINDS: dict[str, Callable[[], Message]] = {
     for kind in (
         HttpRequestHeaderMatchInput,
         FilterStateInput,
+        DestinationPortInput,
         DirectSourceIPInput,
         DynamicMetadataInput,
         HttpAttributesCelMatchInput,
@@ -133,6 +135,8 @@ def _text(source: TypedExtensionConfig, seen: Sight) -> str | None:
         return seen.state.get(message.key)
     if isinstance(message, DirectSourceIPInput):
         return seen.address or None
+    if isinstance(message, DestinationPortInput):
+        return seen.port or None
     raise UnreadError(f"the input {source.typed_config.type_url}")
 
 

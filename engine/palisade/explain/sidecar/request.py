@@ -46,6 +46,7 @@ class Sight:
     body: str | None = None
     protocol: str = "HTTP/1.1"
     called: str = ""
+    port: str = ""
 
 
 def sight(snapshot: Snapshot, document: Value) -> Sight:
@@ -68,7 +69,9 @@ def sight(snapshot: Snapshot, document: Value) -> Sight:
             headers[pseudo] = http[name]
     source = document.get("attributes", {}).get("source", {})
     caller = str(source.get("principal", ""))
-    called = str(document.get("attributes", {}).get("destination", {}).get("principal", ""))
+    destination = document.get("attributes", {}).get("destination", {})
+    called = str(destination.get("principal", ""))
+    port = destination.get("address", {}).get("socketAddress", {}).get("portValue", "")
     protocol = http.get("protocol", "HTTP/1.1")
     source = source.get("address", {}).get("socketAddress", {})
     body = http.get("body", "" if "rawBody" not in http else None)
@@ -106,6 +109,7 @@ def sight(snapshot: Snapshot, document: Value) -> Sight:
         body,
         protocol,
         called,
+        str(port),
     )
 
 

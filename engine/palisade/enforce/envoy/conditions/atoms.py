@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 
 from palisade.decide.verified import provider_of
@@ -32,6 +32,7 @@ from palisade.enforce.envoy.values.claims import (
 from palisade.enforce.envoy.values.sources import (
     ADDRESS_TEXT,
     PATH_TEXT,
+    PORT_TEXT,
     Address,
     ClaimSource,
     Decoded,
@@ -41,6 +42,7 @@ from palisade.enforce.envoy.values.sources import (
     Missing,
     Parameter,
     Path,
+    Port,
     ProviderName,
     Query,
     Segment,
@@ -64,7 +66,7 @@ class Atoms(Context):
         match source:
             case Unspelled():
                 return self._names(patterns.NOTHING)
-            case Given() | Path() | Address() | Segment(0 | -1):
+            case Given() | Path() | Address() | Port() | Segment(0 | -1):
                 return ALWAYS
             case Missing():
                 return NEVER
@@ -85,7 +87,7 @@ class Atoms(Context):
     def _is_string(self, source: Source | None) -> Bounds | None:
         """Whether the value is there and a string."""
         match source:
-            case Given() | Path() | Identity() | Query() | Decoded() | Verified() | Unspelled(True):
+            case Given() | Path() | Identity() | Query() | Decoded() | Verified() | Unspelled(True) | Port():
                 return NEVER
             case ClaimSource():
                 return exactly(claim_kind(source, "string"))
@@ -104,6 +106,8 @@ class Atoms(Context):
                 return self._found(source) if kind == "array" else NEVER
             case Verified():
                 return self._found(source) if kind == "boolean" else NEVER
+            case Port():
+                return self._found(source) if kind == "number" else NEVER
             case None:
                 return None
         return self._found(source) if kind == "string" else NEVER
@@ -141,6 +145,8 @@ class Atoms(Context):
                 return self._segment_is(index, strings)
             case Address():
                 return exactly(one_of(ADDRESS_TEXT, strings))
+            case Port():
+                return exactly(one_of(PORT_TEXT, _ports(values)))
             case Parameter(name):
                 chosen = [value for value in strings if paths.is_plain_parameter(value)]
                 found_one = self._query(paths.first_parameter_is(name, chosen)) if chosen else NEVER
@@ -278,6 +284,13 @@ class Atoms(Context):
 
     def _defined(self, atom: Defined) -> Bounds:
         return self._found(self._source(atom.term)) or self._invisible(atom.term)
+
+
+def _ports(values: Iterable[object]) -> Iterator[str]:
+    """Those of the values that are ports, as Envoy writes them."""
+    for value in values:
+        if type(value) in (int, float, Decimal) and value in range(1 << 16):
+            yield f"{value:.0f}"
 
 
 def _is_number(value: object) -> bool:

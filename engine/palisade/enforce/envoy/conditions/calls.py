@@ -38,6 +38,7 @@ from palisade.enforce.envoy.values.sources import (
     Missing,
     Parameter,
     Path,
+    Port,
     Query,
     Segment,
     TextSource,
@@ -274,7 +275,7 @@ class Calls(Orders):
                 pattern = paths.segment_matching(index, matcher)
                 if pattern is not None:
                     return self._path(pattern)
-            case Missing() | Given() | Path() | Identity() | Query():
+            case Missing() | Given() | Path() | Identity() | Query() | Port():
                 return NEVER
         made = self._view(term)
         test = None if made is None else text_test(made.expr, matcher)

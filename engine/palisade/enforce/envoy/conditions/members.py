@@ -34,6 +34,7 @@ from palisade.enforce.envoy.values.sources import (
     Parameter,
     Parameters,
     Path,
+    Port,
     ProviderName,
     Query,
     Segment,
@@ -87,8 +88,8 @@ class Members(Parted, ABC):
                     return found
             case Parameter() | Unspelled(False) | Verified():
                 return NEVER
-            case TextSource() | Missing() | Segment() | ProviderName() | Address():
-                return NEVER  # a string has no members, and no boolean
+            case TextSource() | Missing() | Segment() | ProviderName() | Address() | Port():
+                return NEVER  # a string has no members, and no boolean or number
             case Identity() if not self._providers:
                 return NEVER
         match atom.source:

@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from cel.expr.syntax_pb2 import Expr
 from envoy.extensions.matching.common_inputs.network.v3.network_inputs_pb2 import (
+    DestinationPortInput,
     DirectSourceIPInput,
     DynamicMetadataInput,
     FilterStateInput,
@@ -232,6 +233,11 @@ class Address:
 
 
 @record()
+class Port:
+    """The port that the connection came to, a number: `portValue` of the destination's `socketAddress`."""
+
+
+@record()
 class Given:
     """An object that every request has, such as `input.attributes.request`."""
 
@@ -271,6 +277,7 @@ Source: TypeAlias = (
     | Parameter
     | Unspelled
     | Address
+    | Port
     | Given
     | Missing
     | Decoded
@@ -309,6 +316,7 @@ BARE_PATH = TextSource(PATH_TEXT, cel.field(cel.name("request"), "url_path"), al
 TARGET_TEXT = header_text(":path")
 HOST_TEXT = header_text(":authority")
 ADDRESS_TEXT = Text.of("address", DirectSourceIPInput())
+PORT_TEXT = Text.of("port", DestinationPortInput())
 ADDRESS_FORMAT = "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%"
 FORWARDED_FORMAT = "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%"
 DIRECT, FORWARDED = (

@@ -30,6 +30,7 @@ from palisade.enforce.envoy.values.sources import (
     Parameter,
     Parameters,
     Path,
+    Port,
     ProviderName,
     Query,
     Segment,
@@ -68,6 +69,7 @@ _UNTOLD = (
 )
 """What the ext_authz filter can tell the engine, and no sidecar's is asked to: undefined below, or empty."""
 _ADDRESS = ("attributes", "source", "address", "socketAddress", "address")
+_PORT = ("attributes", "destination", "address", "socketAddress", "portValue")
 _PSEUDO = {"method": ":method", "path": ":path", "host": ":authority", "scheme": ":scheme"}
 
 
@@ -107,6 +109,8 @@ def find(path: Sequence[object], providers: Sequence[str]) -> Source | None:
         return Missing()  # the sidecar's filter has no others
     if parts[0] == "attributes" and _ADDRESS[: len(parts)] == parts:
         return Address() if parts == _ADDRESS else Given()
+    if _PORT[: len(parts)] == parts:
+        return Port() if parts == _PORT else Given()
     return None
 
 
