@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from palisade.rego.errors import Location
 from palisade.rego.partial.formulas.builder import Builder
@@ -98,9 +99,12 @@ class Conditions:
                 if isinstance(other, SetOf):
                     return self._equal_members(one, other.items)
                 raise Unsupported("compares a collection whose members depend on the request")
-            if left_of(one) is not None and other == Known({}):
+            left = left_of(one)
+            if left is not None and left.over[0][0] == other:
+                return self._equal_whole(left)
+            if left is not None and other == Known({}):
                 return self.builder.negate(self._has_entries(one))
-            if left_of(one) is not None and isinstance(other, Known):
+            if left is not None and isinstance(other, Known):
                 return self._equal_left(one, other.value)
             counted = isinstance(one, Apply) and one.name == "count" and one.args[0]
             if isinstance(counted, Gathered) and other == Known(0):
@@ -156,6 +160,13 @@ class Conditions:
         part, name, _ = entry_of()
         other = self.some(part, self.builder.negate(self.is_one_of(name, map(unkey, wanted))))
         return self.builder.all((*found, self.builder.negate(other)))
+
+    def _equal_whole(self, left: Part) -> Formula:
+        """What is left of an object is all of it."""
+        part = self.fresh(left)
+        gone = replace(part, condition=self.builder.negate(part.condition))
+        whole = self.builder.negate(self.some(gone, TRUE))
+        return self.builder.both(self.builder.atom(IsKind(part.over[0][0], "object")), whole)
 
     def _equal_composite(self, a: Symbol, b: Symbol) -> Formula:
         if isinstance(a, ArrayOf):
