@@ -220,3 +220,37 @@ def test_who_calls_is_decided_in_the_sidecar_and_asked_for_where_a_sidecar_can_k
     assert flip.document["attributes"]["source"]["principal"] == "spiffe://a/b"
     again = explainer_of(rules, tls=Tls()).explain(flip.document)
     assert (again.allowed, again.where) == (True, Where.NATIVE)
+
+
+ANSWERING = """default allow := false
+
+allow := {"allowed": true, "headers": {"x-user": claims.email, "x-tier": tier}} if "admin" in claims.roles
+
+tier := lower(claims.plan)
+
+allow := {"allowed": true, "headers": {"x-all": concat(",", [role | some role in claims.groups])}} if {
+	some group in claims.groups
+	group == "ops"
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("claims", "row", "missing"),
+    [
+        ({"roles": ["admin"], "plan": "a"}, 9, "claims.email"),
+        ({"roles": ["admin"], "email": "a@b", "plan": 7}, 9, "tier"),
+        ({"groups": ["ops", 7]}, 13, 'concat(",", [role | some role in claims.groups])'),
+    ],
+)
+def test_what_an_answer_lacks_is_told(claims: Value, row: int, missing: str) -> None:
+    """A rule that would allow denied, as a claim in its answer was missing, and nothing said so."""
+    found = explainer_of(ANSWERING).explain(request(claims=claims))
+    assert not found.allowed
+    told = f"the expressions of p.rego:{row}:1 hold, but it gives nothing: {missing} is undefined"
+    assert told in found.notes
+
+
+def test_of_rules_that_do_not_hold_no_answer_is_looked_at() -> None:
+    found = explainer_of(ANSWERING).explain(request(claims={"roles": ["reader"]}))
+    assert not [note for note in found.notes if "gives nothing" in note]

@@ -145,6 +145,8 @@ class Explainer:
             search = Search(self.verdicts, document, self._allows, budget, known, behind=behind)
             nearest = [] if decision.allowed else self._nearest(search, tracer, rule)
             flips = self._flips(search, decision, budget, notes)
+            if not decision.allowed and (rule is None or self._is_default(rule)):
+                notes += tracer.valueless(self.rules)
         if decision.reason:
             notes.append(decision.reason)
         if self._knows_nobody and _is_about_callers(document, flips):

@@ -6,7 +6,7 @@ an account of its own where it says why the expression failed.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from palisade import rego
@@ -127,6 +127,43 @@ class Tracer:
             return True
         return bool(self._ask(branch, body.defined(asked, branch.telling))[HELD][0])
 
+    def valueless(self, rules: Iterable[CheckedRule]) -> list[str]:
+        """Of rules whose expressions hold, and which give nothing, what of their values is undefined."""
+        found = []
+        for branch in _tried(rules):
+            if self._left <= 0:
+                break
+            if isinstance(branch.value, ast.Scalar) or branch.rule.rule.head.path:
+                continue
+            self._left -= 1
+            body, asked = Body(branch, self._index, ()), list(range(len(branch.body)))
+            if not self._is_given(branch, body, asked, branch.value) and self._is_given(
+                branch, body, asked, None
+            ):
+                missing = self._undefined(branch, body, asked, branch.value)
+                text = " ".join(self._index.text(missing).split())
+                found.append(
+                    f"the expressions of {branch.location} hold, but it gives nothing: {text} is undefined"
+                )
+        return found
+
+    def _undefined(self, branch: Branch, body: Body, asked: Sequence[int], term: ast.Node) -> ast.Node:
+        """The innermost part of a term that has no value where the statements hold."""
+        for part in term.children():
+            for each in ast.walk(part):
+                if isinstance(each, ast.Call | ast.Ref) and not self._is_given(branch, body, asked, each):
+                    return self._undefined(branch, body, asked, each)
+        return term
+
+    def _is_given(self, branch: Branch, body: Body, asked: Sequence[int], term: ast.Term | None) -> bool:
+        """Whether the statements hold and the term has a value then; `None` asks for the statements alone."""
+        try:
+            if term is None:
+                return not asked or all(self._ask(branch, body.held(asked))[HELD])
+            return bool(self._ask(branch, body.defined(asked, term))[HELD][0])
+        except (CompileError, EvalError):
+            return term is not None
+
     def _ask(self, branch: Branch, query: str) -> dict[str, Value]:
         [found] = self._policy.query(
             query,
@@ -230,7 +267,7 @@ class Tracer:
             return UNDEFINED
 
 
-def _tried(rules: Sequence[CheckedRule]) -> Iterator[Branch]:
+def _tried(rules: Iterable[CheckedRule]) -> Iterator[Branch]:
     for rule in rules:
         if not rule.rule.default:
             yield from branches(rule)
