@@ -231,6 +231,22 @@ def test_names_that_opa_refuses(refused, source, error):
 
 
 @pytest.mark.parametrize(
+    ("body", "hint"),
+    [
+        ("x := 1; x := 2", "`x == ..` compares; another value needs another name"),
+        ("x == 1; x := 2", "`:=` gives x its value, so put it before; `x == ..` compares"),
+        ("some x; x := 2; x", "leave `some x` out, as `:=` declares it; `x == ..` compares"),
+        ("some i, a in [1]; i", "a is an argument, and has its value: `a == ..` compares; what is new"),
+        ("some x; true", "leave x out, or write `_` in its place"),
+    ],
+)
+def test_what_to_do_about_a_name_is_told(body: str, hint: str) -> None:
+    with pytest.raises(CompileError) as caught:
+        check([parse_module(f"package p\n\nf(a) if {{ {body} }}\n")])
+    assert caught.value.errors[0].hint.startswith(hint)
+
+
+@pytest.mark.parametrize(
     "source",
     [
         "f(x, x) := x",

@@ -15,6 +15,14 @@ TAKEN = {
 }
 """What to say where a name is declared that stands for something in its scope already."""
 
+TO_DO = {
+    SEEN: "`:=` gives {0} its value, so put it before; `{0} == ..` compares",
+    ASSIGNED: "`{0} == ..` compares; another value needs another name",
+    DECLARED: "leave `some {0}` out, as `:=` declares it; `{0} == ..` compares",
+    ARGUMENT: "{0} is an argument, and has its value: `{0} == ..` compares; what is new needs another name",
+}
+"""What to do about each."""
+
 NOTHING: frozenset[str] = frozenset()
 
 

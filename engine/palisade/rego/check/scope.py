@@ -14,7 +14,7 @@ from typing import Any
 
 from palisade.rego import ast
 from palisade.rego.check.assigned import assigned
-from palisade.rego.check.levels import ARGUMENT, DECLARED, SEEN, TAKEN, Level, Locals
+from palisade.rego.check.levels import ARGUMENT, DECLARED, SEEN, TAKEN, TO_DO, Level, Locals
 from palisade.rego.check.problems import Problems
 from palisade.rego.check.resolve import ROOTS, Names, root_of
 from palisade.rego.check.variables import declared, is_function_value, pattern_variables, variables
@@ -62,7 +62,9 @@ class Scope:
                 self.error(f"undefined function {name}", call, _SHADOWED.format(name), TYPE_ERROR)
         if not self.failed:
             for name, node in level.unused.items():
-                self.error(f"declared var {name} unused", node)
+                self.error(
+                    f"declared var {name} unused", node, f"leave {name} out, or write `_` in its place"
+                )
 
     def error(self, message: str, node: ast.Node, hint: str = "", code: str = COMPILE_ERROR) -> None:
         self.failed = True
@@ -75,7 +77,7 @@ class Scope:
         if name in ROOTS:
             self.error(f"variables must not shadow {name} (use a different variable name)", node)
         elif taken is not None:
-            self.error(TAKEN[taken].format(name), node)
+            self.error(TAKEN[taken].format(name), node, TO_DO[taken].format(name))
         self.locals_seen = True
         unique = self.locals.add(name, len(self.levels) - 1)
         level.names[name] = unique
