@@ -108,6 +108,22 @@ def test_an_import_that_is_missing_is_told():
     assert "nothing gives it a value" in hints[2]
 
 
+def test_a_name_that_another_file_imports_is_named():
+    """Rules of one package are shared, and imports are not, of which the error alone says nothing."""
+    with pytest.raises(CompileError) as caught:
+        check(
+            [
+                parse_module("package a\nimport input.attributes.request.http\np if http.method", "a.rego"),
+                parse_module('package a\nq if http.path == "/"\nr if other.x', "b.rego"),
+                parse_module("package c\nimport data.x as other\np if other.y", "c.rego"),
+                parse_module("package d\nimport data.y as other\np if other.z", "d.rego"),
+            ]
+        )
+    hints = [each.hint for each in sorted(caught.value.errors, key=lambda each: each.row)]
+    assert hints[0] == "write `import input.attributes.request.http`: imports are of one file"
+    assert "nothing gives it a value" in hints[1]
+
+
 def test_a_variable_that_hides_a_family_of_builtins_is_named():
     """`some net in data.networks` hides `net.cidr_contains`, of which the error alone says nothing."""
     with pytest.raises(CompileError) as caught:

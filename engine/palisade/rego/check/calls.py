@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from functools import cached_property
 
@@ -47,9 +47,12 @@ _NOT_REPLACED = frozenset(("eq", "rego.metadata.chain", "rego.metadata.rule"))
 class Calls:
     """Checks calls against the functions there are."""
 
-    def __init__(self, tree: RuleTree, builtins: Mapping[str, Signature]) -> None:
+    def __init__(
+        self, tree: RuleTree, builtins: Mapping[str, Signature], modules: Iterable[ast.Module] = ()
+    ) -> None:
         self.tree = tree
         self.builtins = builtins
+        self._modules = modules
         self._hints: dict[tuple[str, str], str] = {}
 
     def arity(self, call: ast.Call) -> int | None:
@@ -119,9 +122,23 @@ class Calls:
         return [meant] if meant in self.builtins else []
 
     def to_import(self, name: str) -> str:
-        """The import that would give the name: of the one package of the set that ends with it, if any."""
+        """The import that would give the name: of the one package of the set that ends with it, if any, or
+        one that another file has."""
         paths = self._packages.get(name, ())
-        return f"write `import {'.'.join(('data', *paths[0]))}`" if len(paths) == 1 else ""
+        if len(paths) == 1:
+            return f"write `import {'.'.join(('data', *paths[0]))}`"
+        elsewhere = sorted(self._imported.get(name, ()))
+        return f"write `{elsewhere[0]}`: imports are of one file" if len(elsewhere) == 1 else ""
+
+    @cached_property
+    def _imported(self) -> dict[str, set[str]]:
+        """The imports of all modules by the names that they give."""
+        found: dict[str, set[str]] = {}
+        for each in (each for module in self._modules for each in module.imports):
+            path = ref_text(each.path) if isinstance(each.path, ast.Ref) else each.path.name
+            alias = "" if each.alias is None else f" as {each.alias.name}"
+            found.setdefault(each.name, set()).add(f"import {path}{alias}")
+        return found
 
     @cached_property
     def _packages(self) -> dict[str, list[tuple[str, ...]]]:

@@ -76,7 +76,7 @@ def _check(
         for module in modules
         for rule in (kept.get(id(module)) or scope(module, parts.get(id(module)))).rules
     )
-    calls = Calls(tree, known)
+    calls = Calls(tree, known, modules)
     for module in modules:
         its = id(module)
         known_of = kept.get(its) or parts.get(its)
@@ -258,7 +258,7 @@ def check_query(
     problems = Problems(source)
     own = exports(checked.modules).get(tuple(package), {}) if package else {}
     scope = Scope(module_names(imports, own), checked.builtins, problems)
-    calls = Calls(checked.tree, checked.builtins)
+    calls = Calls(checked.tree, checked.builtins, checked.modules)
     loc = body[0].loc
     try:
         scope.open(body, declared(body))
