@@ -37,8 +37,14 @@ class Outputs:
         elif isinstance(node, ast.SomeIn):
             key = ast.Var("$key") if node.key is None else node.key
             among = node.collection
-            head, path = (among.head, among.path) if isinstance(among, ast.Ref) else (among, ())
-            found = _of_equal(node.value, ast.Ref(head, (*path, key)), knows)
+            if isinstance(among, ast.Ref):
+                found = _of_equal(node.value, ast.Ref(among.head, (*among.path, key)), knows)
+            else:  # made before it is looked into, and with it what it is made of
+                found = referred((among,), knows)
+                made = frozenset(found)
+                found |= _of_equal(
+                    node.value, ast.Ref(among, (key,)), lambda name: name in made or knows(name)
+                )
         elif isinstance(node, ast.Every):
             found = referred((node.domain,), knows)
         else:

@@ -1,14 +1,15 @@
 """Order the statements of every body so that each variable is bound before it is needed.
 
 Statements keep their order as far as possible: in turns over those that are left, each that can stand is
-placed. Where none can, those that are left are taken apart, once; what then cannot be placed is unsafe.
+placed. What cannot is taken apart, once, into what stands as soon as it can: as OPA has the parts from the
+start, it is only to be seen of such statements. What then cannot be placed is unsafe.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Container, Iterable
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, TypeAlias
 
 from palisade.rego import ast
 from palisade.rego.check.binding import Binder
@@ -33,6 +34,10 @@ _COMPARED = (
 )
 _CONSTANTS = {"True": "true", "False": "false", "None": "null", "nil": "null", "undefined": "null"}
 _FUTURE = frozenset(("in", "every", "contains", "if"))
+
+
+_Placed: TypeAlias = tuple[ast.Statement, frozenset[str] | None]
+"""A statement, with what is bound where it stands, if that matters."""
 
 
 class Safety:
@@ -148,22 +153,40 @@ class Safety:
             result.extend(self.expander.calls(each) if each.negated else (each,))
         return result
 
-    def _order(
-        self, body: list[ast.Statement]
-    ) -> tuple[list[tuple[ast.Statement, frozenset[str] | None]], list[ast.Statement]]:
-        """The statements placed, each with what is bound there where that matters, and those left."""
-        placed: list[tuple[ast.Statement, frozenset[str] | None]] = []
-        left = self._turns(body, placed, self._place)
-        if left:
-            apart = [part for each in left for part in self.expander.calls(each)]
-            left = self._turns(apart, placed, self._place_apart)
-        return placed, left
+    def _order(self, body: list[ast.Statement]) -> tuple[list[_Placed], list[ast.Statement]]:
+        """The statements placed, each with what is bound there where that matters, and those left.
+
+        What cannot stand as a whole is taken apart, and its parts stand as soon as they can, as in OPA: of
+        `every x in lists[_]` what loops stands at its place, and not behind all that could end the body.
+        """
+        placed: list[_Placed] = []
+        left = [(each, True) for each in body]
+        before = -1
+        while left and len(placed) > before:
+            before = len(placed)
+            left = [waiting for each in left for waiting in self._waiting(*each, placed)]
+        apart = [part for each, whole in left for part in (self.expander.calls(each) if whole else [each])]
+        return placed, self._turns(apart, placed, self._place_apart)
+
+    def _waiting(
+        self, node: ast.Statement, whole: bool, placed: list[_Placed]
+    ) -> list[tuple[ast.Statement, bool]]:
+        """What is left of a statement to be placed later, each with whether it may still be taken apart."""
+        found = self._place(node)
+        placed.extend(found)
+        if found:
+            return []
+        if not whole or node.negated or any(map(bool, printed(node))):
+            return [(node, whole)]
+        before, parts = len(placed), self.expander.calls(node)
+        waiting = [each for part in parts for each in self._waiting(part, False, placed)]
+        return waiting if len(placed) > before else [(node, True)]
 
     def _turns(
         self,
         left: list[ast.Statement],
-        placed: list[tuple[ast.Statement, frozenset[str] | None]],
-        place: Callable[[ast.Statement], list[tuple[ast.Statement, frozenset[str] | None]]],
+        placed: list[_Placed],
+        place: Callable[[ast.Statement], list[_Placed]],
     ) -> list[ast.Statement]:
         while left:
             waiting = []
@@ -178,14 +201,14 @@ class Safety:
             left = waiting
         return left
 
-    def _place(self, node: ast.Statement) -> list[tuple[ast.Statement, frozenset[str] | None]]:
+    def _place(self, node: ast.Statement) -> list[_Placed]:
         if not self.binder.attempt(node):
             return []
         if self.binder.turned and isinstance(node, ast.Unify):
             node = ast.Unify(node.right, node.left, negated=node.negated, withs=node.withs, loc=node.loc)
         return [(node, frozenset(self.binder.bound) if self.binder.closures else None)]
 
-    def _place_apart(self, node: ast.Statement) -> list[tuple[ast.Statement, frozenset[str] | None]]:
+    def _place_apart(self, node: ast.Statement) -> list[_Placed]:
         whole = self._place(node)
         if whole or node.negated:
             return whole
@@ -194,13 +217,13 @@ class Safety:
             return []
         pairs = _pairs(node) if isinstance(node, ast.Unify) else [node]
         mark = self.binder.mark()
-        placed: list[tuple[ast.Statement, frozenset[str] | None]] = []
+        placed: list[_Placed] = []
         if not self._turns(pairs, placed, self._place_pair):
             return placed
         self.binder.undo(mark)
         return []
 
-    def _place_pair(self, node: ast.Statement) -> list[tuple[ast.Statement, frozenset[str] | None]]:
+    def _place_pair(self, node: ast.Statement) -> list[_Placed]:
         mark = self.binder.mark()
         placed = self._place(node)
         if placed or not self._turns(self.expander.references(node), placed, self._place):
@@ -208,7 +231,7 @@ class Safety:
         self.binder.undo(mark)
         return []
 
-    def _finish(self, placed: list[tuple[ast.Statement, frozenset[str] | None]]) -> ast.Body:
+    def _finish(self, placed: list[_Placed]) -> ast.Body:
         """Orders what stands inside of the statements, and takes references out of negated ones."""
         result: list[ast.Statement] = []
         for node, bound in placed:
