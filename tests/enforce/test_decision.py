@@ -102,6 +102,23 @@ def test_responses_of_the_request_are_for_the_engine_and_say_so() -> None:
     assert rule.reasons[0].hint
 
 
+def test_what_could_not_be_followed_is_named_and_not_taken_for_something_to_read() -> None:
+    """Users were told that a rule needs a reason in brackets, which Envoy does not see."""
+    decision = compiled("""
+nets := ["10.0.0.0/8", "192.168.0.0/16", "10.1.0.0/16"]
+found.nets contains {"code": "a", "text": sprintf("in %v", [concat(", ", names)])} if {
+	matches := net.cidr_contains_matches(nets, input.parsed_body.ip)
+	matches[_]
+	names := [x | matches[_][0] = i; x := nets[i]]
+}
+filled := {name: values | values := found[name]; count(values) > 0}
+allow := {"allowed": false, "body": json.marshal(filled)} if filled.nets
+""")
+    told = {reason.text: reason for rule in decision.coverage for reason in rule.reasons}
+    assert "compare what the request brings" in told["asks which networks several addresses lie in"].hint
+    assert not [text for text in told if text.startswith("needs <")]
+
+
 def test_claims_that_may_be_of_many_providers_are_not_answered_with() -> None:
     """The account names the way: claims of one provider, as meshes have them, are put in by the sidecar. Of a
     few providers each has an answer."""

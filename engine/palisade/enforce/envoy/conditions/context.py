@@ -44,7 +44,7 @@ from palisade.enforce.envoy.values.sources import (
 from palisade.enforce.envoy.values.walks import METADATA, find, of_metadata
 from palisade.rego.errors import NOWHERE, Location
 from palisade.rego.partial.formulas.builder import Builder
-from palisade.rego.partial.formulas.terms import Apply, Input, Known, Symbol
+from palisade.rego.partial.formulas.terms import Apply, Input, Known, Symbol, Unknown, subterms
 from palisade.rego.records import record
 
 DIRTY_QUERY = negate(text_check(TARGET_TEXT, patterns.regex(CLEAN_QUERY)))
@@ -288,4 +288,7 @@ class Context:
         return any_of(claim_defined(ClaimSource((each,))) for each in self._providers)
 
     def _invisible(self, term: Symbol) -> Bounds:
+        found = next((each for each in subterms(term) if isinstance(each, Unknown)), None)
+        if found is not None:
+            return self._unknown(found.reason, found.location, hints.of_unfollowed(found.reason))
         return self._unknown(f"needs {term}, which Envoy does not see", hint=hints.of_invisible(term))
