@@ -34,6 +34,7 @@ WORDS_BETWEEN = {
     "contains": "of a text write `contains(x, y)`, of a collection `y in x`",
     "startswith": "write `startswith(x, y)`",
     "endswith": "write `endswith(x, y)`",
+    "has": "`y in x` tells whether a collection has a member, `x.y` whether an object has a key",
 }
 """By the word, where it stands between two values."""
 
@@ -61,6 +62,7 @@ CONDITION = "a body has no `if`: it holds where all its expressions do, one a li
 MEMBER_NOT = "write `not x in xs`"
 LAST = "no `;` stands behind the last expression"
 TUPLE = "an array stands in `[` and `]`, a set in `{` and `}`"
+MEMBERS = "a comma stands between members"
 UNENDED = "a string ends in the line in which it begins; one of several lines stands in backquotes"
 UNENDED_RAW = "no backquote ends it"
 
@@ -72,6 +74,16 @@ _LINES = tuple(
         (r"\s*(?://|/\*|\*/)", _COMMENT),
         (r"\s*some\s+\w+\s*:=", "write `some x in xs` for a member, or `x := ..` alone"),
         (r"(?:def|func|function|fn)\b", _VALUE),
+        (
+            r"[A-Za-z_]\w*(?:-\w+)+(?:\(.*\)|\[.*\])?\s*(?::?=|\{|(?:if|contains)\b)",
+            "a name has no `-`: write `_`",
+        ),
+        (
+            r"[^#\"`]*:?=\s*if\b",
+            "the value of a rule stands before `if`, and is true without one: `p if { .. }`",
+        ),
+        (r"[^#\"`]*\w\s*[-+*/]=\s", "a variable has one value: write another, `y := x + 1`"),
+        (r".*[:=(\[{,\s]f\"", 'write `sprintf("%s", [x])`, or `$"{x}"`'),
         (r".*\bif\b.*:$", "a body of several expressions stands in braces: `p if { .. }`"),
     )
 )
@@ -81,6 +93,18 @@ def of_line(line: str) -> str:
     """Advice by the look of a whole line in which there is an error; empty where there is none."""
     text = line.rstrip()
     return next((advice for pattern, advice in _LINES if pattern.match(text)), "")
+
+
+def of_dash(line: str, name: str) -> str:
+    """Advice on a key with a hyphen, of which `name` is a part: as it stands there it subtracts."""
+    if f"-{name}" not in line or len(line) > _MOST_OF_DASHES:
+        return ""
+    found = re.search(rf"([A-Za-z_][\w.]*)\.(\w+(?:-\w+)*-{re.escape(name)}(?:-\w+)*)(?![\w.(\[-])", line)
+    return f'`-` subtracts: write {found[1]}["{found[2]}"]' if found else ""
+
+
+_MOST_OF_DASHES = 400
+"""Of so long a line it is looked for: longer ones would take long."""
 
 
 def of_character(char: str) -> str:

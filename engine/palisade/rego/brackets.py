@@ -87,7 +87,7 @@ class CollectionParser(Cursor, ABC):
         if self.token.kind == ":":
             return self.object(first, start, comma=comma)
         if self.token.kind not in ("}", ","):
-            self.unexpected("non-terminated set")
+            self.unexpected("non-terminated set", self.between_members())
         items = self.more_items(first, "}")
         self.leave("}")
         return ast.Set(items, loc=self.since(start))
@@ -103,7 +103,7 @@ class CollectionParser(Cursor, ABC):
                 return ast.ObjectComprehension(key, value, body, loc=self.since(start))
         value = self.rest_of_term(value, value_start, pair=False)
         if self.token.kind not in ("}", ","):
-            self.unexpected("non-terminated object")
+            self.unexpected("non-terminated object", self.between_members())
         items = [(key, value)]
         while self.another_item("}"):
             key = self.term(pair=False)
@@ -145,7 +145,7 @@ class CollectionParser(Cursor, ABC):
             self.advance()
             return self.token.kind != end
         if self.token.kind != end:
-            self.unexpected(f'expected "," or "{end}"')
+            self.unexpected(f'expected "," or "{end}"', self.between_members())
         return False
 
     def leading_comma(self) -> bool:

@@ -6,7 +6,7 @@ from bisect import bisect_right
 from typing import NamedTuple, NoReturn
 
 from palisade.rego import ast
-from palisade.rego.advice import LAST, MEMBER_NOT, OPERATORS_ELSEWHERE, TUPLE, WORDS_BETWEEN, of_line
+from palisade.rego.advice import LAST, MEMBER_NOT, MEMBERS, OPERATORS_ELSEWHERE, TUPLE, WORDS_BETWEEN, of_line
 from palisade.rego.errors import PARSE_ERROR, Diagnostic, Location
 from palisade.rego.lexer import FUTURE_KEYWORDS, KEYWORDS, NEWLINE, NO_GAP, Token, tokenize
 from palisade.rego.places import LineStarts, Places, line_starts
@@ -220,6 +220,14 @@ class Cursor:
             return TUPLE if self.tokens[self.index - 2].kind == "in" else ""
         space = "" if before.end == token.start else " "
         return OPERATORS_ELSEWHERE.get(before.kind + space + token.kind, "")
+
+    def between_members(self) -> str:
+        """Advice where one member follows another at once; empty where what follows is none."""
+        return (
+            MEMBERS
+            if self.token.kind in ("string", "number", "name", "[", "{") and not self.of_other_languages()
+            else ""
+        )
 
     def unclosed(self, advice: str) -> str:
         """Advice on the bracket that is open at this place, which stands for `{}`; empty where none is, or

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import NamedTuple, NoReturn
 
 from palisade.rego import ast
-from palisade.rego.advice import OPERATORS_ELSEWHERE, of_line
+from palisade.rego.advice import OPERATORS_ELSEWHERE, WORDS_BETWEEN, of_line
 from palisade.rego.cursor import ParseError, Part
 from palisade.rego.errors import Diagnostic, Location
 from palisade.rego.kinds import kind_of
@@ -321,7 +321,8 @@ class RuleParser(StatementParser):
         self.complain(f"`if` keyword is required before {what} body", location, hint)
 
     def complain_of_set(self, written: Written, location: Location) -> None:
-        hint = f"write `{written.name.name} contains ..`, or `{written.text} if ..` for an object"
+        name = written.name.name
+        hint = f"write `{name} contains ..`, or `{name}[..] if ..` for an object"
         self.complain("`contains` keyword is required for partial set rules", location, hint)
 
     def refuse_name(self, written: Written) -> NoReturn:
@@ -332,7 +333,8 @@ class RuleParser(StatementParser):
         if token.text in ("if", "contains") and token.kind == "name" and token.gap != NEWLINE:
             hint = f"for `{token.text}`, `import rego.v1` or `import future.keywords.{token.text}`"
         name = written.name
-        hint = OPERATORS_ELSEWHERE.get(name.name) or of_line(self.line(name.loc.row)) or hint
+        between = "" if name.loc.col == 1 else WORDS_BETWEEN.get(name.name, "")
+        hint = between or OPERATORS_ELSEWHERE.get(name.name) or of_line(self.line(name.loc.row)) or hint
         self.fail("var cannot be used for rule name", self.span(written.name), hint)
 
     def refuse_statement(self, statement: ast.Statement) -> NoReturn:

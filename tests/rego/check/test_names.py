@@ -108,6 +108,22 @@ def test_an_import_that_is_missing_is_told():
     assert "nothing gives it a value" in hints[2]
 
 
+@pytest.mark.parametrize(
+    ("body", "hint"),
+    [
+        ('http.headers.x-user == "a"', '`-` subtracts: write http.headers["x-user"]'),
+        ('input.x-request-id == "a"', '`-` subtracts: write input["x-request-id"]'),
+        ("input.count - limit > 1", "nothing gives it a value: no import, no rule of this package"),
+        (f"input.{'a' * 500}.b-c == 1", "nothing gives it a value: no import, no rule of this package"),
+    ],
+)
+def test_a_key_with_a_hyphen_is_told_of(body: str, hint: str) -> None:
+    """`headers.x-user` is a subtraction, of which the error alone says nothing."""
+    with pytest.raises(CompileError) as caught:
+        check([parse_module(f"package a\nimport input.http\np if {body}", "a.rego")])
+    assert caught.value.errors[0].hint.startswith(hint)
+
+
 def test_a_name_that_another_file_imports_is_named():
     """Rules of one package are shared, and imports are not, of which the error alone says nothing."""
     with pytest.raises(CompileError) as caught:

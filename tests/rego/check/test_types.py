@@ -14,6 +14,16 @@ from palisade.rego.check import types as t
 from palisade.rego.errors import CompileError
 
 
+def test_how_texts_and_arrays_are_joined_is_told() -> None:
+    """`+` joins them in other languages."""
+    for value in ('"a" + input.x', "[1] + [2]"):
+        with pytest.raises(CompileError) as caught:
+            rego.compile({"a.rego": f"package a\np := {value}"})
+        assert caught.value.errors[0].hint.endswith(
+            "; `concat` and `sprintf` join texts, `array.concat` arrays"
+        )
+
+
 @pytest.mark.parametrize(
     ("source", "message"),
     [

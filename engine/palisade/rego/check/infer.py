@@ -25,6 +25,7 @@ from palisade.rego.check.types import ANY, Type
 from palisade.rego.check.variables import level_variables
 from palisade.rego.errors import Location
 
+_JOINED = "`concat` and `sprintf` join texts, `array.concat` arrays"
 _WITHIN = "write `with` behind the expressions within the braces"
 
 
@@ -247,6 +248,8 @@ class TypeChecker(References):
                 have = ", ".join(text_of(self.type_of(each)) for each in term.args)
                 want_text = ", ".join(map(str, function.args))
                 detail = f"have: ({have}), want: ({want_text})"
+                if term.name == "plus" and ("string" in have or "array" in have):
+                    detail += f"; {_JOINED}"
                 self._error(f"{ref_text(term.operator)}: invalid argument(s)", loc, detail)
                 break
         self.failed = self.failed or before

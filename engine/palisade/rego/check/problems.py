@@ -31,6 +31,10 @@ class Problems:
         written = self._places.text(node.loc)
         return " ".join(written.split()) or default
 
+    def line(self, location: Location) -> str:
+        """The source line of a place."""
+        return self._line(self._numbered.now(location).row)
+
     def _line(self, row: int) -> str:
         if self._lines is None:
             self._lines = self._source.split("\n")

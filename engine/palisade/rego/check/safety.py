@@ -12,6 +12,7 @@ from difflib import get_close_matches
 from typing import Any, TypeAlias
 
 from palisade.rego import ast
+from palisade.rego.advice import of_dash
 from palisade.rego.check.binding import Binder
 from palisade.rego.check.expand import Expander
 from palisade.rego.check.levels import Locals
@@ -345,7 +346,7 @@ class Safety:
             keyword = f" (hint: `import future.keywords.{written}` to import a future keyword)"
             self.problems.add(f"var {written} is unsafe{keyword}", loc, UNSAFE_VAR_ERROR)
             return
-        hint = self._advice(written)
+        hint = of_dash(self.problems.line(loc), written) or self._advice(written)
         if hint == _UNBOUND and unbound:
             hint = unbound.format(written)
         self.problems.add(f"var {written} is unsafe", loc, UNSAFE_VAR_ERROR, hint)
