@@ -46,7 +46,7 @@ def test_another_tls_is_another_function_so_that_its_sidecar_is_started_anew(fol
 @pytest.mark.parametrize(
     ("tls", "column", "message", "hint"),
     [
-        ("tls: yes", 10, "functions.hello.tls must be a mapping", "with certificate, client_ca"),
+        ("tls: yes", 10, "functions.hello.tls must be a mapping", "`{}`, or one with certificate, client_ca"),
         ("tls: {cert: c}", 11, "unknown key 'cert' in functions.hello.tls", ""),
         (
             "tls: {client_certificate: always}",

@@ -78,7 +78,8 @@ class SettingsReader:
         settings begin with, by default what errors call the mapping.
         """
         if not isinstance(tree, Mapping):
-            hint = f"with {', '.join(sorted(required or known))}"
+            names = ", ".join(sorted(required or known))
+            hint = f"with {names}" if required else f"`{{}}`, or one with {names}"
             self.error(tree.at, f"{what} must be a mapping", hint)
             return {}
         settings = {}
