@@ -316,3 +316,20 @@ def test_the_policies_of_this_project_have_none() -> None:
     loaded = sets.load(Path(__file__).parents[2] / "policies")
     served, tested = revisions.compile_set(loaded), revisions.compile_set(loaded, tests=True)
     assert warnings.find(served, tested, loaded, strict=True) == ()
+
+
+@pytest.mark.parametrize(
+    ("token", "told"),
+    [
+        ('{"header": "Authorization"}', True),
+        ('{"header": "authorization", "prefix": "Bearer "}', False),
+        ('{"header": "x-token"}', False),
+        ('{"cookie": "authorization"}', False),
+    ],
+)
+def test_a_whole_header_of_authorization_is_no_token(tmp_path: Path, token: str, told: bool) -> None:
+    """No token counted, and nothing said why."""
+    source = PROVIDERS.replace('"any_audience"', f'"tokens": [{token}], "any_audience"')
+    found = warned(tmp_path, a=source)
+    text = 'all of the header Authorization is taken for the token, `Bearer` too; add "prefix": "Bearer "'
+    assert found == ([("p/a.rego", 3, text)] if told else [])

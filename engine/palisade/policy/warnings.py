@@ -26,6 +26,7 @@ from palisade.rego.errors import Diagnostic
 UNKNOWN_INPUT: Final = "unknown_input"
 UNASKED_PACKAGE: Final = "unasked_package"
 UNREAD_METADATA: Final = "unread_metadata"
+WHOLE_HEADER: Final = "whole_header"
 
 _WHERE: Final = f"documents are read from {', '.join(sorted(FILE_NAMES))}, and stand where their folders are"
 
@@ -107,6 +108,7 @@ def find(
     found += policy_set.warnings
     found += _unasked(rules)
     found += _unread_metadata((*rules, *tests))
+    found += _whole_headers(rules)
     found += passed_over.find(served.checked, rules)
     found += failing.find(served.checked, served.data, rules)
     found += answers.find(served.checked, tuple(decision))
@@ -153,6 +155,24 @@ def _unread_metadata(modules: Iterable[ast.Module]) -> Iterator[Diagnostic]:
     """METADATA blocks that are wrong and left out, as no rule asks for them: schemas in them do not count."""
     for fault in (fault for module in modules for fault in module.faults):
         yield replace(fault, code=UNREAD_METADATA, hint="nothing of this METADATA block counts")
+
+
+def _whole_headers(modules: Iterable[ast.Module]) -> Iterator[Diagnostic]:
+    """Providers that read `Authorization` without a prefix: what clients send there begins with a word."""
+    for module in modules:
+        objects = (each for each in ast.walk(module) if isinstance(each, ast.Object))
+        for each in objects if tuple(module.package) == ("palisade", "identity") else ():
+            said = {key.value: value for key, value in each.items if isinstance(key, ast.Scalar)}
+            name = said.get("header")
+            if (
+                isinstance(name, ast.Scalar)
+                and str(name.value).lower() == "authorization"
+                and "prefix" not in said
+            ):
+                problems = Problems(module.source, module.lines)
+                message = f"all of the header {name.value} is taken for the token, `Bearer` too"
+                problems.add(message, each.loc, WHOLE_HEADER, 'add "prefix": "Bearer "')
+                yield from problems.found
 
 
 def _unasked(modules: Iterable[ast.Module]) -> Iterator[Diagnostic]:
