@@ -153,7 +153,8 @@ def test_an_error_names_the_rule_that_decides_under_another_name(
     with pytest.raises(revisions.DocumentError) as raised:
         revisions.build(inventory(tmp_path), loaded)
     told = raised.value.errors[0].hint
-    assert told == f"`decision: {named}` names the rule that decides here" if named else "names" not in told
+    says = f"`decision: {named}` names the rule that decides here; for a set alone, `--decision`"
+    assert told == says if named else "names" not in told
 
 
 def test_a_decision_may_be_an_object_put_together_rule_by_rule(tmp_path: Path) -> None:

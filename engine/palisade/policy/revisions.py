@@ -139,7 +139,7 @@ def _named_otherwise(policy: rego.Policy) -> str:
     for asked in (_tells_what_is_allowed, _is_called_allow):
         found = sorted({path for path, rule in rules if asked(rule)})
         if len(found) == 1:
-            return f"`decision: {found[0]}` names the rule that decides here"
+            return f"`decision: {found[0]}` names the rule that decides here; for a set alone, `--decision`"
     return ""
 
 
