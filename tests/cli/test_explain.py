@@ -141,6 +141,16 @@ def test_claims_and_tokens_stand_for_a_valid_token(run: Run, project: Path) -> N
     assert token not in ended.out
 
 
+def test_a_token_behind_a_prefix_without_its_space_counts(run: Run, project: Path) -> None:
+    """As it does for Envoy, which looks for where a token begins."""
+    rules = project / "policies" / "allow.rego"
+    prefixed = '"tokens": [{"header": "authorization", "prefix": "Bearer"}], "audiences"'
+    rules.write_text(rules.read_text().replace('"audiences"', prefixed))
+    assert prefixed in rules.read_text()
+    token = jwt.encode({"iss": "https://corp.example", "roles": ["reader"]}, "k" * 32)
+    assert run("explain", "GET /x", "-H", f"Authorization: Bearer {token}").code == 0
+
+
 def test_claims_that_no_token_can_have_are_told(run: Run, project: Path) -> None:
     """They ended in an OverflowError; and NaN, a text as any other, was a number."""
     for number in ("1e400", "1" + "0" * 309, "[1, 1e999]"):

@@ -215,7 +215,7 @@ def _tokens(provider: Provider, headers: Mapping[str, str]) -> Iterable[str]:
         if isinstance(source, Header):
             value = headers.get(source.name, "")
             if value.startswith(source.prefix) and value != source.prefix:
-                yield value[len(source.prefix) :]
+                yield value[len(source.prefix) :].strip()  # Envoy passes over what no token begins with
         elif isinstance(source, Cookie):
             try:
                 cookies = SimpleCookie(headers.get("cookie", ""))
