@@ -262,6 +262,51 @@ def test_rules_are_passed_over_before_they_end_in_an_error(
 
 
 @pytest.mark.parametrize(
+    "given",
+    [
+        *("[c, input.k]", '{"a": {"b": c}, "d": [input.k]}', "{c, input.k}", "[c, [x | x := input.k]]"),
+        *(
+            "[c, one(input.k)]",
+            '$"{c}{input.k}"',
+            '[$"{c}", input.k]',
+            "[c, input.xs[_], input.k]",
+            "[c, made]",
+        ),
+    ],
+)
+@pytest.mark.parametrize(
+    "rules",
+    [
+        "h := {} if not input.b",
+        "h := 1 if input.m else := {} if not input.b",
+        "h := {} if not input.b else := 1 if input.m",
+        "h contains {} if not input.b",
+        "h[{}] := 1 if not input.b",
+        "h if f(1) == 1\nf(x) := {} if {{ x; not input.b }}\nf(x) := x if input.m",
+    ],
+)
+def test_rules_are_passed_over_before_what_they_give_ends_in_an_error(
+    opa: OpaAnswers, rules: str, given: str
+) -> None:
+    """An answer that names who asks, and more that may end in an error, is not made where nobody is named: a
+    request was denied that another rule allows."""
+    source = f"""package p
+        c := x if {{ some x in input.xs }}
+        one(x) := x
+        made := input.k
+        {rules.format(given)}
+        r if not h"""
+    policy = rego.compile({"p.rego": source})
+    for more in ({"k": 1}, {"k": 1, "m": True}, {}, {"m": True}, {"b": True}):
+        for xs in (["a"], ["a", "b"]):
+            asked = {"xs": xs, **more}
+            for rule in ("h", "r"):
+                (theirs,) = opa.ask(source, asked, [rule])
+                found = _answer(policy, rule, asked) or []
+                assert equal(from_python(found), from_python(theirs)), (rule, asked)
+
+
+@pytest.mark.parametrize(
     "shown",
     [
         "none",

@@ -205,11 +205,15 @@ class _Function:
             match(self._scope, ir.Local(local), pattern)
 
     def _with_index(self, head: ast.Head, statements: ast.Body, value: ast.Term) -> ast.Body:
-        """The body, with what OPA's index asks before the first statement that may end in an error."""
+        """The body, with what OPA's index asks before the first statement that may end in an error, or before
+        what the rule gives if that may."""
         program = self._scope.program
-        first = program.errors.first(statements)
+        made = (*head.path, *(() if head.key is None else (head.key,)), value)
+        given = [ast.Expression(each, loc=each.loc) for each in made if not isinstance(each, ast.Scalar)]
+        first = program.errors.first((*statements, *given))
         if first is None:
             return statements
+        first = min(first, len(statements))
         before = program.index.asked_before(head, statements, value, first)
         return *statements[:first], *before, *statements[first:]
 
