@@ -48,6 +48,15 @@ def test_no_difference(run: Run, policies: Path) -> None:
     assert re.search(r"\d+ over HTTP/1.1, \d+ over HTTP/2, \d+ over gRPC", result.out)
 
 
+def test_the_only_allow_decides_where_none_is_named(run: Run, policies: Path) -> None:
+    """As for `palisade compile` and `explain`: it was refused, and had to be named here alone."""
+    assert run("verify", str(policies), "--examples", "20", "--seed", "1").code == 0
+    (policies / "q.rego").write_text("package q\n\nallow := true\n")
+    refused = run("verify", str(policies))
+    assert refused.code == 2
+    assert "p/allow, q/allow" in refused.err
+
+
 def test_nothing_is_left_in_the_folder_of_the_user(policies: Path, tmp_path: Path) -> None:
     """What draws the requests keeps tables from run to run, and would keep them where it is run."""
     caches, here = tmp_path / "caches", tmp_path / "here"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -57,16 +58,22 @@ def load(path: Path, *, function: str = "", decision: str = "", v0: bool = False
         file=path,
         policies=path,
         functions=MappingProxyType({name: Function(name, nowhere, nowhere)}),
-        decision=decision or DEFAULT_DECISION,
         rego_version=0 if v0 else 1,
     )
+    return decided(
+        lambda rule: revisions.build(replace(inventory, decision=rule), policy_set), decision, policy_set
+    )
+
+
+def decided(build: Callable[[str], Revision], decision: str, policy_set: PolicySet) -> Revision:
+    """The revision of a policy set whose rule that decides is named, or Palisade's, or the only `allow`."""
     try:
-        return revisions.build(inventory, policy_set)
+        return build(decision or DEFAULT_DECISION)
     except DocumentError:
         found = "" if decision else _only_allow(policy_set)
         if not found:
             raise
-    return revisions.build(replace(inventory, decision=found), policy_set)
+    return build(found)
 
 
 def functions(revision: Revision, name: str) -> tuple[Function, ...]:

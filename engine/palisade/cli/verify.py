@@ -12,8 +12,9 @@ from palisade.cli.exit_codes import CommandError, Exit
 from palisade.cli.output import Output, count, out, print_json
 from palisade.cli.places import is_there
 from palisade.cli.searching import need_hypothesis, progress
-from palisade.cli.subject import chosen, is_set
-from palisade.policy.inventory import DEFAULT_DECISION, UnknownFunctionError
+from palisade.cli.subject import chosen, decided, is_set
+from palisade.policy import sets
+from palisade.policy.inventory import UnknownFunctionError
 
 if TYPE_CHECKING:
     from palisade.policy.revisions import Revision
@@ -125,13 +126,13 @@ def _revision(
         raise CommandError(
             "one function is called where there is no inventory", hint="leave out one --function"
         )
-    return from_folder(
-        path,
-        decision=decision or DEFAULT_DECISION,
-        function=names[0] if names else "function",
-        data=data,
-        rego_version=0 if v0 else 1,
-    )
+    version = 0 if v0 else 1
+
+    def build(rule: str) -> Revision:
+        called = names[0] if names else "function"
+        return from_folder(path, decision=rule, function=called, data=data, rego_version=version)
+
+    return decided(build, decision, sets.load(path, rego_version=version))
 
 
 def _one(bed: Bed, subject: Any, examples: int, seconds: float | None, seed: int) -> Report:
