@@ -52,8 +52,8 @@ def read(name: str, document: Any, options: Options, providers: tuple[Provider, 
         document = _with_caller(document)
     except ImpossibleError:
         raise CommandError(f"{name}: attributes.source, which names the caller, is a JSON object") from None
-    if decider is Decider.NATIVE and called == options.function and options.port:
-        document = put(document, PORT, options.port)  # the sidecar's log does not tell it
+    if decider is Decider.NATIVE and options.port and called == options.function:
+        document = _with_port(document, options.port)
     document = added(document, options, providers)
     return Asked(
         title, called, {"function": called, **document}, tuple(notes), logged=outcome, decider=decider
@@ -73,6 +73,14 @@ def _outcome(told: Any, error: Any) -> Logged | None:
     code = status if isinstance(status, int) and not allowed else None
     why = str(error.get("message", "")) if isinstance(error, dict) else ""
     return Logged(allowed, code, str(told.get("rule", "")), str(told.get("revision", "")), why)
+
+
+def _with_port(document: Value, port: int) -> Value:
+    """The input with the port that its function is called at, which the sidecar's log does not tell."""
+    try:
+        return put(document, PORT, port) if look_up(document, PORT[:2]) is UNDEFINED else document
+    except ImpossibleError:
+        return document
 
 
 def _with_caller(document: Value) -> Value:

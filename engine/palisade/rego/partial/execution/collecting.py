@@ -10,7 +10,16 @@ from palisade.rego.partial.execution import gathering
 from palisade.rego.partial.execution.gathering import ManyStatesError
 from palisade.rego.partial.formulas.digests import array_with, object_with, set_with
 from palisade.rego.partial.formulas.formula import TRUE, Defined, Formula
-from palisade.rego.partial.formulas.terms import ArrayOf, Gathered, Known, Part, SetOf, Symbol, Unknown
+from palisade.rego.partial.formulas.terms import (
+    ArrayOf,
+    Gathered,
+    Known,
+    ObjectOf,
+    Part,
+    SetOf,
+    Symbol,
+    Unknown,
+)
 from palisade.rego.partial.symbols.construct import insert_into, items_of, merged
 from palisade.rego.partial.symbols.large import MOST_KNOWN, bounded, extent_of
 from palisade.rego.partial.symbols.objects import entries_of, is_made, mapped_of, with_entry
@@ -215,6 +224,7 @@ class Collecting(Walks):
         both = merged(env.get(stmt.a), env.get(stmt.b))
         if both is None:
             raise Unsupported("merges documents that depend on the request")
+        self._spend(len(both.items if isinstance(both, ObjectOf) else ()) // _ENTRIES)
         return self._set(env, stmt.target, both)
 
 
