@@ -34,10 +34,10 @@ $(STAMP): pyproject.toml
 		--only-binary :all: opa-golib-python-bindings==0.4.4 || echo "no OPA here: its tests will be skipped" >&2
 	@touch $@
 
-test: $(STAMP) ## run all tests
+test: $(STAMP) ## run the tests; with CI=true the long ones too, and all cases of each
 	@# Three on two cores, as many tests wait for an Envoy; each begins at another folder. The programs that
 	@# tests start compile themselves once and not each time, whatever the machine's settings say.
-	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n 3 --dist worksteal
+	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n 3 --dist worksteal $(if $(CI),,-m "not long")
 
 verify: $(STAMP) ## 100,000 pairs of a policy and a request on a real Envoy, and faults put in on purpose
 	PALISADE_PAIRS=100000 PALISADE_EXAMPLES=2000 $(BIN)/pytest tests/enforce/test_all_policies.py tests/testing/test_mutations.py

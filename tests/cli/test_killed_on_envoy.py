@@ -187,6 +187,7 @@ def settings(project: Path, function: int, kind: str = "file") -> int:
     return listen
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", some(["file", "explained", "pipe"], 1))
 def test_no_decision_is_lost_with_an_engine_that_is_killed(project: Path, kind: str) -> None:
     """Under load and at random moments."""
@@ -265,6 +266,7 @@ async def all_handed_on(sidecar: subprocess.Popen[str]) -> None:
     await asyncio.to_thread(eventually, done, "an engine that has all lines", 120)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("victim", some(["sidecar", "envoy"], 1))
 def test_a_sidecar_that_is_killed_loses_what_envoy_had_not_written(project: Path, victim: str) -> None:
     """Envoy writes its lines fifty times a second. What it wrote the sidecar that comes next hands on."""

@@ -109,6 +109,7 @@ def answer(address: str, path: str) -> int:
     return httpx.get(f"http://{address}{path}", verify=NO_TLS, trust_env=False, timeout=30).status_code
 
 
+@pytest.mark.long
 def test_serve_and_sidecar_are_the_halves_of_up(project: Path) -> None:
     with started(project, "serve") as engine:
         eventually(lambda: status(project), "the engine's status")
@@ -190,6 +191,7 @@ def test_up_ends_everything_that_it_started(project: Path) -> None:
     assert status(project) == {}
 
 
+@pytest.mark.long
 def test_a_second_engine_says_what_is_in_its_way(project: Path) -> None:
     with started(project, "serve"):
         eventually(lambda: status(project), "the engine's status")
@@ -222,6 +224,7 @@ def test_a_broken_edit_is_shown_with_its_line(project: Path) -> None:
     assert f"no errors: revision {state['revision']['id']} stays in force" in told
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("command", [("up",), ("sidecar", "--function", "hello")])
 def test_files_for_tls_that_cannot_serve_are_told_with_their_line(
     project: Path, command: tuple[str, ...]
@@ -242,6 +245,7 @@ def test_files_for_tls_that_cannot_serve_are_told_with_their_line(
     assert "Traceback" not in ended.stderr
 
 
+@pytest.mark.long
 def test_a_sidecar_serves_https_where_the_inventory_says_so(project: Path) -> None:
     text = (project / "palisade.yaml").read_text()
     (project / "palisade.yaml").write_text(

@@ -57,6 +57,7 @@ def test_the_only_allow_decides_where_none_is_named(run: Run, policies: Path) ->
     assert "p/allow, q/allow" in refused.err
 
 
+@pytest.mark.long
 def test_nothing_is_left_in_the_folder_of_the_user(policies: Path, tmp_path: Path) -> None:
     """What draws the requests keeps tables from run to run, and would keep them where it is run."""
     caches, here = tmp_path / "caches", tmp_path / "here"

@@ -88,6 +88,7 @@ def test_parts_decide_natively_and_follow_edits(project: Project) -> None:
     assert len(rows) > 100
 
 
+@pytest.mark.long
 def test_traffic_meets_no_wrong_decision_while_the_layout_changes(project: Project) -> None:
     """Between the parts and the whole, however often it changes, what both allow is allowed."""
     wanted = 100

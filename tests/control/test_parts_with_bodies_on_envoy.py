@@ -118,6 +118,7 @@ async def follows(client: httpx.AsyncClient, at: int, op: str) -> None:
     await until_so(lambda: client.post(f"/things/{at}", json={"op": op}), 200)
 
 
+@pytest.mark.long
 def test_requests_that_wait_for_their_bodies_outlive_changes_of_their_parts(project: Project) -> None:
     """Whatever is replaced meanwhile, parts or their layout: Envoy goes on, and no decision is wrong."""
     sink = Lines()
@@ -177,6 +178,7 @@ class Slowly:
         yield self.body[-1:]
 
 
+@pytest.mark.long
 def test_traffic_with_bodies_meets_no_wrong_decision_while_the_layout_changes(project: Project) -> None:
     """Between the parts and the whole, however often it changes, what both allow is allowed."""
     enough = 60

@@ -51,6 +51,7 @@ async def asked(client: httpx.AsyncClient, at: int, op: str = "op") -> int:
     return (await client.request(method, f"/things/{at}", json={"op": op})).status_code
 
 
+@pytest.mark.long
 def test_a_shadow_beside_a_decision_in_parts(project: Project) -> None:
     """It is compared on every request, also where bodies are read; edits in force change their parts."""
     sink = Lines()

@@ -36,6 +36,7 @@ DECISIONS = (
 )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("example", range(EXAMPLES))
 def test_what_the_request_brings(bed: Bed, issuers: Issuers, example: int) -> None:
     """Decisions on what cases ask for, on their own documents and on changed ones."""

@@ -59,6 +59,7 @@ def _compiling(sources: st.SearchStrategy[str]) -> st.SearchStrategy[rego.Policy
     return found
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("providers", [1, 2], ids=("one", "two"), indirect=True)
 def test_policies_written_by_hand(bed: Bed, providers: tuple[Provider, ...], issuers: Issuers) -> None:
     """The kinds of rules that people write, against requests made for them."""

@@ -203,6 +203,7 @@ def test_any_edits_of_one_file_come_to_what_the_set_does_by_itself(steps: list[l
             assert _shown(made) == _shown(_decided(modules, None, ["one"]))
 
 
+@pytest.mark.long
 def test_rules_before_and_behind_an_edit_are_taken_over_together() -> None:
     """Where they end alike, and however many edits there were before."""
     count = 1000
@@ -282,6 +283,7 @@ def test_of_what_has_no_room_only_requests_for_its_paths_are_the_engines(
         assert YES not in residual
 
 
+@pytest.mark.long
 def test_what_was_lowered_long_ago_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
     """An engine that runs for a year would else hold the rules of a year."""
     monkeypatch.setattr(lower, "_SPARE", 0)

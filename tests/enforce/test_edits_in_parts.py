@@ -80,6 +80,7 @@ def timeless() -> Iterable[None]:
         yield
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("timeless")
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(st.lists(st.lists(st.sampled_from(PIECES), max_size=6), min_size=2, max_size=4))
@@ -93,6 +94,7 @@ def test_any_edits_come_to_what_the_set_does_by_itself(steps: list[list[str]]) -
         assert shown(enforcement) == shown(compiled(revised(step, None), None))
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("timeless")
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(

@@ -35,6 +35,7 @@ def _policy(rule: str, count: int = 300) -> str:
     return f"{HEAD}{rules}\nallow if scope in claims.scopes\n"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
 def test_rules_that_their_texts_tell_apart_are_native(rule: str, bed: Bed, issuers: Issuers) -> None:
     """They were the engine's, as they might have conflicted: each with each."""

@@ -252,6 +252,7 @@ def same(one: Got, other: Got) -> bool:
     return kept[0] == kept[1]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("rule", POLICIES)
 def test_what_the_function_gets_is_what_rego_allows(
     stand: Recording, all_of_it: list[list[Got]], rule: str

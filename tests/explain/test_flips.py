@@ -130,6 +130,7 @@ def test_what_no_request_can_be_is_not_proposed() -> None:
         assert explainer_of(rules).explain(request(claims=ALICE)).flips == (), rules
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("source", POLICIES)
 def test_every_flip_is_confirmed_and_needs_all_of_its_changes(source: str) -> None:
     explainer = explainer_of(source, DATA, head="package p\n")
@@ -145,6 +146,7 @@ def test_every_flip_is_confirmed_and_needs_all_of_its_changes(source: str) -> No
                 assert explainer.decision(fewer)[1].allowed is found.allowed, (each.changes, left_out)
 
 
+@pytest.mark.long
 def test_nearly_all_rules_that_people_write_can_be_turned() -> None:
     turned = 0
     for source in POLICIES:

@@ -38,6 +38,7 @@ def explained(subject: Subject) -> Explainer:
     return Explainer.of(subject.revision, subject.function, subject.enforcement)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("providers", [1], ids=("one",), indirect=True)
 def test_changes_turn_the_outcome_of_what_is_really_sent(
     bed: Bed, providers: tuple[Provider, ...], issuers: Issuers

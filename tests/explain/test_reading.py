@@ -86,6 +86,7 @@ def compare_alone(bed: Bed, subject: Subject, asked: Sequence[Request]) -> Count
     return tally
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("providers", [1, 2], ids=("one", "two"), indirect=True)
 def test_policies_written_by_hand(bed: Bed, providers: tuple[Provider, ...], issuers: Issuers) -> None:
     found = [rego.compile({"p.rego": f"package p\n{source}"}, HAND_DATA) for source in POLICIES]
@@ -93,6 +94,7 @@ def test_policies_written_by_hand(bed: Bed, providers: tuple[Provider, ...], iss
     assert min(tally[each] for each in ("allowed", "denied", "residual")) > 50, tally
 
 
+@pytest.mark.long
 @settings(max_examples=max(5, EXAMPLES // 8), deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_generated_policies(
@@ -185,6 +187,7 @@ def test_tokens_that_the_policy_verifies_and_the_time(bed: Bed, issuers: Issuers
     assert min(tally[each] for each in ("allowed", "denied", "residual")) > 5, tally
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("providers", [1], ids=("one",), indirect=True)
 def test_what_is_calculated(bed: Bed, providers: tuple[Provider, ...], issuers: Issuers) -> None:
     """Expressions on doubles, and what is no number in them."""
@@ -259,6 +262,7 @@ def test_what_is_read_of_headers(bed: Bed, providers: tuple[Provider, ...], issu
     assert min(tally[each] for each in ("allowed", "denied", "residual")) > 3, tally
 
 
+@pytest.mark.long
 @settings(max_examples=2, deadline=None, suppress_health_check=list(HealthCheck), phases=(Phase.generate,))
 @given(st.lists(texts_made.requests(), min_size=20), st.lists(texts_made.of_providers(), min_size=20))
 def test_texts_that_are_made_of_others(

@@ -128,6 +128,7 @@ def test_a_thousand_rules_that_share_nothing_do_not_nest() -> None:
     assert policy.evaluate("data.p.any", {"x": 1000}) is rego.UNDEFINED
 
 
+@pytest.mark.long
 def test_a_long_chain_of_rules_evaluates_or_ends_as_an_error() -> None:
     rules = "\n".join(f"r{n} := r{n + 1} + input.x" for n in range(3000))
     policy = rego.compile({"p.rego": f"package p\n\n{rules}\n\nr3000 := 0\n"})

@@ -24,6 +24,7 @@ ENDLESS = (
 )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("first", "step", "asked"), ENDLESS)
 def test_what_looks_at_each_part_of_it_is_an_error(first: str, step: str, asked: str) -> None:
     """No clock is looked at in the middle of a hash or a text: the process stood still for all it serves."""

@@ -89,6 +89,7 @@ def test_a_kept_property_is_found_out_once_for_each_object() -> None:
     assert other.found == 1
 
 
+@pytest.mark.long
 def test_the_type_checker_refuses_to_write_to_a_record(tmp_path: Path) -> None:
     """Nothing else does: what stages keep of each other would not hold any more."""
     source = tmp_path / "writing.py"

@@ -46,6 +46,7 @@ def found(old: Revision, new: Revision, **more: Any) -> list[Difference]:
     return list(report.differences)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("old", "new", "requests"),
     [
@@ -231,6 +232,7 @@ SIGNED = """allow if {{
 }}"""
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("kind", "keys"), [("secret", ("one", "another")), ("cert", (pem(), pem()))])
 def test_tokens_that_the_policies_verify_themselves_are_made(
     tmp_path: Path, kind: str, keys: tuple[str, str]

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 TEST = """
 def test_policies(palisade_verify):
     (report,) = palisade_verify("policies", decision="p/allow", examples=80, seed=1)
@@ -22,6 +24,7 @@ def test_a_fault(palisade_verify, monkeypatch):
 POLICY = 'package p\n\nallow if input.attributes.request.http.headers["x-a"] != "b"\n'
 
 
+@pytest.mark.long
 def test_it_verifies_and_tells_the_smallest_request(tmp_path: Path) -> None:
     (tmp_path / "policies").mkdir()
     (tmp_path / "policies" / "p.rego").write_text(POLICY)

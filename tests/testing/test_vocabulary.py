@@ -56,6 +56,7 @@ def test_of_large_data_another_part_is_taken_for_another_seed(make_subject: Call
     assert len(first.words) < 200
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "rules",
     [

@@ -113,6 +113,7 @@ ROLES = (
 )
 
 
+@pytest.mark.long
 def test_members_that_are_picked_are_joined(stand: Stand) -> None:
     """Those of which a loop asks something, and what it makes of each; where none is picked, or of all no
     text is made, the engine answers."""

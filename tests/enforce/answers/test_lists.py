@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 
 import jwt
+import pytest
 from answering import compared, decider, place
 from stand import Sent, Stand
 
@@ -69,6 +70,7 @@ ROLES = ("a", "b", "x", "app:r", "app:", "B", "a b", "10", "9", "a,b", "%REQ(x)%
 ODD = ([], None, "a", ["ü"], [""], ["a", 7], {"k": "a"}, [["a"]], ['"'], ["<"], 7, ["\\"], [None])
 
 
+@pytest.mark.long
 def test_members_of_several_claims_are_listed(stand: Stand) -> None:
     """Each once and in order, whichever of the claims are there; others than plain texts are the engine's,
     and so is a text of none."""

@@ -170,6 +170,7 @@ def _asked() -> list[Sent]:
     return sent
 
 
+@pytest.mark.long
 def test_each_set_of_messages_is_told_as_the_engine_tells_it(stand: Stand) -> None:
     """As text, in JSON and in headers, with what is escaped there, values of the request and messages that
     stand under two conditions, or in objects with the status of the worst of them, and as objects with an
@@ -213,6 +214,7 @@ allow := {{"allowed": false, "http_status": 400, "body": concat("; ", deny)}} if
 """
 
 
+@pytest.mark.long
 def test_constant_messages_stand_under_loops_over_the_request(stand: Stand) -> None:
     """They were for the engine with their whole answer, though it is only asked whether some member is so."""
     tokens = [

@@ -64,6 +64,7 @@ TEXTS = tuple(
 )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("way", WAYS)
 def test_conditions_on_every_kind_of_value(bed: Bed, issuers: Issuers, way: str) -> None:
     """Conditions of every kind on each number, text and piece of broken JSON; usual ones are decided in the
@@ -80,6 +81,7 @@ def test_conditions_on_every_kind_of_value(bed: Bed, issuers: Issuers, way: str)
             assert not any(each is None or each.asked for each in seen), condition
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("way", WAYS)
 @settings(max_examples=EXAMPLES // 3, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
@@ -318,6 +320,7 @@ def test_a_body_is_read_where_its_length_is_told(bed: Bed, issuers: Issuers) -> 
     assert [seen.asked for seen in bed.ask(asked) if seen] == [False] * 4
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("way", WAYS)
 def test_explain_reads_documents_as_the_sidecar_does(bed: Bed, issuers: Issuers, way: str) -> None:
     """Where a request is decided, and how, is what `palisade explain` says; of few it cannot tell."""

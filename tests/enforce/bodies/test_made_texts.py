@@ -28,6 +28,7 @@ from palisade.testing.equivalence.telling import lines, summary
 EXAMPLES = int(os.environ.get("PALISADE_EXAMPLES", "3"))
 
 
+@pytest.mark.long
 @settings(max_examples=EXAMPLES, phases=(Phase.explicit, Phase.reuse, Phase.generate))
 @pytest.mark.parametrize("count", [0, 1, 2])
 @given(data=st.data())

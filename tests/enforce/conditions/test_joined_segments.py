@@ -83,6 +83,7 @@ COMPARED = (
 )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("providers", [1], ids=("one",), indirect=True)
 @pytest.mark.parametrize("part", range(2))
 def test_joined_pieces(bed: Bed, providers: tuple[Provider, ...], issuers: Issuers, part: int) -> None:

@@ -85,6 +85,7 @@ def _policy(test: str, *, denied: bool) -> str:
     return "\n".join((HEAD, *rules, "allow if not owned" if denied else "allow if owned", ""))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("providers", [1], ids=("one",), indirect=True)
 def test_many_decide_as_each_does(bed: Bed, providers: tuple[Provider, ...], issuers: Issuers) -> None:
     """Asked first for what their texts have in common, and apart, none may be missed, nor hold too much."""

@@ -172,6 +172,7 @@ WITH_NUMBERS = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("providers", [1], ids=("one",), indirect=True)
 @pytest.mark.parametrize(
     ("rules", "asked"),

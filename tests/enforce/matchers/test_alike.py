@@ -79,6 +79,7 @@ def _of_eight(of_one: Callable[[int, int], Predicate], n: int) -> Predicate:
     return any_of(of_one(n, place) for place in range(8))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("of_one", [_of_member, _of_segment, _of_word])
 def test_expressions_on_the_first_eight_are_not_evaluated_where_none_is_so(
     monkeypatch: pytest.MonkeyPatch, of_one: Callable[[int, int], Predicate]

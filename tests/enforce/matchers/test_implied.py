@@ -296,6 +296,7 @@ RULES: dict[str, Callable[[int], Predicate]] = {
 NO_TEXT = negate(cel.check(cel.has_type(CLAIM, "string")))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("negated", [False, True], ids=["rules", "a negation"])
 @pytest.mark.parametrize("rule", some([*RULES], 4))
 def test_a_thousand_rules_cost_a_request_what_ten_do(

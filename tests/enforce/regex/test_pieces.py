@@ -92,6 +92,7 @@ pieces = st.lists(
 ).map("".join)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("mark", MARKS)
 @pytest.mark.parametrize("text", TEXTS)
 def test_an_expression_is_the_condition_on_some_piece(mark: str, text: str) -> None:
@@ -270,6 +271,7 @@ def requests() -> list[Request]:
     return [*found, Request()]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("providers", [1], ids=("one",), indirect=True)
 def test_a_value_out_of_a_loop_is_native_and_exact(
     bed: Bed, providers: tuple[Provider, ...], issuers: Issuers

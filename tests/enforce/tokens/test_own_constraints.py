@@ -132,6 +132,7 @@ def _requests() -> Iterator[Sent]:
             yield Sent("GET", f"/{path}/x", tuple(("authorization", each) for each in values))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", some([*POLICIES], 1))
 def test_what_the_token_says_of_itself_is_no_constraint(stand: Stand, name: str) -> None:
     """Decided by the engine or by Envoy, each request ends the same, and usual tokens need no engine."""

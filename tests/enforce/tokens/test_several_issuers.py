@@ -163,6 +163,7 @@ def _tokens() -> Iterator[tuple[str, bool]]:
     yield from ((each, True) for each in (f"{unsigned}.", f"{unsigned}.c2ln", "opaque", "a.b", ""))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", some([*POLICIES], 4))
 def test_each_issuers_tokens_are_told_apart(stand: Stand, name: str) -> None:
     """Decided by the engine or by Envoy, each request ends the same; usual tokens of each issuer, and those

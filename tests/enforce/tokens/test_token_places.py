@@ -57,6 +57,7 @@ def _values(prefix: str) -> Iterator[tuple[tuple[str, ...], bool]]:
     yield ("x", f"{prefix}{GOOD}"), False
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("taken", some([*TAKEN], 5))
 def test_the_token_is_where_the_policy_takes_it_from(stand: Stand, taken: str) -> None:
     """By the engine or by Envoy each request ends the same, and what is usual needs no engine."""

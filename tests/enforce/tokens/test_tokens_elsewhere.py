@@ -192,6 +192,7 @@ def test_a_token_in_the_query_that_is_not_the_first_is_the_engines(stand: Stand,
     _ask(stand, taken, asked)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("taken", COOKIES)
 def test_a_token_in_a_cookie_is_the_one_that_the_policy_finds(stand: Stand, taken: str) -> None:
     """Whatever stands around it, be it a second one: Envoy takes the first, policies what they cut out."""
@@ -375,6 +376,7 @@ allow if {{
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("taken", ["1", "2"])
 def test_a_token_s_header_is_not_taken_for_its_claims(stand: Stand, taken: str) -> None:
     """Also where what is asked for stands in the other one alone."""

@@ -122,6 +122,7 @@ def test_zones_that_nobody_knows_are_for_the_engine(name: str) -> None:
     assert times.moment_of(Apply("time.clock", (ArrayOf((NOW, Known(name))),))) is None
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("providers", [0], ids=("none",), indirect=True)
 def test_envoy_reads_the_same_clocks(bed: Bed, providers: tuple[Provider, ...], issuers: Issuers) -> None:
     """At this moment; which hour that is differs from zone to zone, so each limit is met in some. Of its five

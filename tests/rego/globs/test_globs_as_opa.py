@@ -72,6 +72,7 @@ def _ours(glob: str, delimiters: Any, text: str) -> bool | None:
 SOURCE = "package p\nr := [glob.match(x[0], x[1], x[2]) | some x in input]"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", range(20))
 def test_globs_match_what_they_match_in_opa(opa: OpaAnswers, seed: int) -> None:
     draw = random.Random(seed)

@@ -20,6 +20,7 @@ CONSTANTS = int(os.environ.get("PALISADE_EXAMPLES", "1"))
 DOCUMENTS = 4
 
 
+@pytest.mark.long
 def test_what_the_request_brings(conformance_cases: ConformanceCases) -> None:
     """What partial evaluation says of a rule for any input, the evaluator says for each."""
     conformance_cases.hold(_agrees)

@@ -142,6 +142,7 @@ def test_the_first_edit_after_many_new_rules_starts_from_them(monkeypatch: pytes
         assert answer(outcome, {"x0": str(number)}) is True
 
 
+@pytest.mark.long
 @settings(max_examples=examples(15, 3), deadline=None, suppress_health_check=list(HealthCheck))
 @given(policies(), policies(), policies(), st.lists(documents(), min_size=1, max_size=3), documents())
 def test_generated_edits_mean_what_they_say(

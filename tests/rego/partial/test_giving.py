@@ -70,6 +70,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     return str(request.param)
 
 
+@pytest.mark.long
 @settings(
     deadline=None, max_examples=examples(25), suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
@@ -81,6 +82,7 @@ def test_many_values_are_given_as_the_evaluator_gives_them(policy: str, inputs: 
         judged(compiled, outcome, document)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "test",
     [

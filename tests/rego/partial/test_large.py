@@ -86,6 +86,7 @@ def test_a_constant_that_doubles_is_left_to_the_evaluator(first: str, step: str)
     assert not any(case.condition.opaque for outcome in (other, small) for case in outcome.cases)
 
 
+@pytest.mark.long
 def test_tables_of_thousands_are_made_of_data() -> None:
     """Each entry of a comprehension is one constant more: telling them apart took the square of the time."""
     users = {f"u{at}": {"role": f"r{at % 7}", "groups": ["a", f"g{at % 3}"]} for at in range(6_000)}

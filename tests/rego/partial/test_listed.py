@@ -66,6 +66,7 @@ DOCUMENTS = (
 )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("made", LISTS)
 def test_lists_of_pieces_are_as_the_evaluator_has_them(made: str) -> None:
     told = []

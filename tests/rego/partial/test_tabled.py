@@ -62,6 +62,7 @@ OTHERS: tuple[dict[str, Any], ...] = (
 DOCUMENTS = [{"ms": ms, **other} for ms, other in product(LISTS, OTHERS)] + [{"a": "a"}]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("rule", RULES)
 def test_tables_are_what_the_evaluator_makes(rule: str) -> None:
     """Of members with one key the values are the same, or the evaluation ends in an error. Nothing is left
