@@ -70,6 +70,7 @@ _UNTOLD = (
 """What the ext_authz filter can tell the engine, and no sidecar's is asked to: undefined below, or empty."""
 _ADDRESS = ("attributes", "source", "address", "socketAddress", "address")
 _PORT = ("attributes", "destination", "address", "socketAddress", "portValue")
+_KNOWN = ((_ADDRESS, Address()), (_PORT, Port()))
 _PSEUDO = {"method": ":method", "path": ":path", "host": ":authority", "scheme": ":scheme"}
 
 
@@ -107,10 +108,11 @@ def find(path: Sequence[object], providers: Sequence[str]) -> Source | None:
         return Missing()
     if parts[:2] == _EXTENSIONS and len(parts) > 2 and type(parts[2]) is str and parts[2] != FUNCTION:
         return Missing()  # the sidecar's filter has no others
-    if parts[0] == "attributes" and _ADDRESS[: len(parts)] == parts:
-        return Address() if parts == _ADDRESS else Given()
-    if _PORT[: len(parts)] == parts:
-        return Port() if parts == _PORT else Given()
+    for known, source in _KNOWN:
+        if known[: len(parts)] == parts:
+            return source if parts == known else Given()
+        if parts[: len(known)] == known:
+            return Missing()  # nothing is below a text or a number
     return None
 
 
