@@ -146,6 +146,7 @@ def test_serve_and_sidecar_are_the_halves_of_up(project: Path) -> None:
     assert {each["palisade"]["function"] for each in decisions} <= {"hello"}
 
 
+@pytest.mark.long
 def test_a_sidecar_that_never_had_a_revision_says_what_it_answers(project: Path) -> None:
     """It said that native decisions go on with the last one."""
     with started(project, "serve"):

@@ -107,6 +107,7 @@ def session(project: Project, which: str, play: Callable[[Engine, httpx.AsyncCli
     return sink
 
 
+@pytest.mark.long
 def test_denials_are_explained_wherever_they_were_decided(project: Project) -> None:
     async def play(engine: Engine, client: httpx.AsyncClient, sink: Lines) -> None:
         await attributed(client, sink)

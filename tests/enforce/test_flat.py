@@ -80,6 +80,7 @@ LAST = 1999
 DENYING = "allow if not deny"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("form", "path"), FORMS)
 def test_as_much_is_asked_of_many_rules(
     monkeypatch: pytest.MonkeyPatch, issuers: Issuers, form: str, path: str

@@ -213,6 +213,7 @@ allow if key == "THE-KEY"
 """
 
 
+@pytest.mark.long
 @given(
     st.text("ABCDEFGHJKLMNPQRSTUVWXYZ23456789", min_size=8, max_size=20).map("zq{}".format),
     st.sets(st.sampled_from(["header", "cookie", "query", "body", "token"]), min_size=1),

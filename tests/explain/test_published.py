@@ -26,6 +26,7 @@ def every(account: Account) -> Iterator[Account]:
             yield from every(inner)
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore:The HMAC key is")
 @pytest.mark.parametrize("name", some(NAMES))
 def test_every_request_is_explained_in_full(name: str) -> None:

@@ -217,6 +217,7 @@ objects = st.recursive(
 )
 
 
+@pytest.mark.long
 @given(objects, objects)
 def test_merging_is_symmetric_and_loses_nothing(a: dict[str, object], b: dict[str, object]) -> None:
     one, errors = data.merge([data.Document("a", (), a), data.Document("b", (), b)])

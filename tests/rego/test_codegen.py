@@ -81,6 +81,7 @@ def test_inlined_arithmetic_is_exact(operator: str, a: int, b: int) -> None:
     assert known.query("result = [data.p.r, data.p.q]", {"a": a, "b": b}) == [{"result": [wanted, wanted]}]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("levels", [5, 15, 17, 40, 150])
 def test_loops_nest_deeper_than_python_allows(levels: int) -> None:
     """Python has some twenty nested loops and a hundred indentations."""

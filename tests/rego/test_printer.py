@@ -31,6 +31,7 @@ def test_bodies_survive_printing(body: ast.Body) -> None:
     assert parse_query(print_body(body)) == body
 
 
+@pytest.mark.long
 @relaxed
 @given(any_asts.modules())
 def test_modules_survive_printing(module: ast.Module) -> None:

@@ -57,6 +57,7 @@ OTHERS = (
 )
 
 
+@pytest.mark.long
 def test_what_is_made_of_claims_is_encoded(stand: Stand) -> None:
     """In each code, of one text or several, in JSON or not, for client, function and log. Texts that are
     none, or that JSON would write otherwise, are the engine's."""

@@ -94,6 +94,7 @@ def shown() -> TypedExtensionConfig:
     return found
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("paths", "by_the_engine"),
     [(("/all", "/empty", "/peer", "/other"), 24), (("/deny", "/why", "/many"), 2)],

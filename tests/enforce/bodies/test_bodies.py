@@ -122,6 +122,7 @@ WRITTEN = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("field", _FORM_FIELDS)
 def test_forms(bed: Bed, issuers: Issuers, field: str) -> None:
     """Each text and each broken form as a value and as a name, asked by conditions of every kind."""

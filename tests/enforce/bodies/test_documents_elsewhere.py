@@ -71,6 +71,7 @@ named := value if {
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("term", TERMS)
 def test_tokens_in_cookies(bed: Bed, issuers: Issuers, term: str) -> None:
     """Usual cookies are read in the sidecar; of all others a policy's way to find the token decides."""

@@ -64,6 +64,7 @@ def loaded(issuers: Issuers) -> list[Subject]:
     return [subject_of(rego.compile({"p.rego": HEAD + each}), (), issuers) for each in POLICIES]
 
 
+@pytest.mark.long
 @settings(max_examples=EXAMPLES, phases=(Phase.explicit, Phase.reuse, Phase.generate))
 @given(data=st.data())
 def test_they_are_what_rego_makes_of_them(bed: Bed, loaded: list[Subject], data: st.DataObject) -> None:

@@ -70,6 +70,7 @@ def _with(claims: dict[str, Any], at: int = 0) -> Request:
     return Request("GET", ("/a", "/b/c")[at % 2], (("x-a", ("3", "4", "30")[at % 3]),), Token("corp", claims))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("providers", [1], ids=("one",), indirect=True)
 def test_what_is_calculated_of_claims(bed: Bed, providers: tuple[Provider, ...], issuers: Issuers) -> None:
     """Whole numbers are decided in the sidecar, and fractions too but at the very limit."""

@@ -232,6 +232,7 @@ def test_patterns_on_what_is_left(bed: Bed, providers: tuple[Provider, ...], iss
     assert all(r.native or r.conditional for each in native for r in each.enforcement.coverage)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("removed", "fold"), [*product((" ", "-", " -", ""), ("", "lower", "upper")), ("a", "")]
 )

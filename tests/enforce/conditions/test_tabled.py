@@ -104,6 +104,7 @@ def _requests(lists: tuple[Any, ...] = LISTS) -> list[Request]:
     return found
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("providers", [1, 2], ids=("one", "two"), indirect=True)
 def test_lists_of_claims(bed: Bed, providers: tuple[Provider, ...], issuers: Issuers) -> None:
     """Two members with one tenant and other roles are an error, whichever of them is asked for."""

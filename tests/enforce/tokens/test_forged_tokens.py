@@ -162,6 +162,7 @@ def test_a_claim_without_a_name_is_the_engines(stand: Stand) -> None:
     assert told["palisade"]["decider"] == "residual"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", some([*POLICIES], 4))
 def test_what_is_forged_is_refused_without_the_engine(stand: Stand, name: str) -> None:
     """Decided by the engine or by Envoy, each request ends the same; what is surely forged asks no engine."""

@@ -194,6 +194,7 @@ def _requests() -> Iterator[tuple[Sent, bool]]:
     yield Sent("GET", "/a/bob"), True
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", some([*POLICIES], 4))
 def test_envoy_takes_the_tokens_that_the_policy_takes(stand: Stand, name: str) -> None:
     """Decided by the engine or by Envoy, each request ends the same; sound tokens need no engine."""

@@ -181,6 +181,7 @@ def test_globs_meet_that_meet_in_opa(opa: OpaAnswers, seed: int) -> None:
     assert [intersects(*pair) for pair in asked] == theirs
 
 
+@pytest.mark.long
 def test_globs_that_take_too_long_to_compare_end_the_evaluation() -> None:
     for first, second in ((".*a" * 60, ".*b" * 60), (".*" + "a" * 3000 + "b.*", ".*" + "a" * 3000 + "c.*")):
         with pytest.raises(BuiltinError) as raised:

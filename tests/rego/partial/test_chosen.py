@@ -127,6 +127,7 @@ UNDECIDED = (
 """Of these only the evaluator knows: loops within loops, and what is put together there."""
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("rules", RULES)
 def test_a_value_out_of_a_loop_is_what_the_evaluator_takes(rules: str) -> None:
     """Of no member, one, the same ones, different ones, in what is no collection, whatever is asked of it."""

@@ -106,6 +106,7 @@ LEFT_TO_THE_EVALUATOR = (MADE[5],)
 """A value is a member of the request."""
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("made", MADE)
 def test_objects_of_rows_are_what_the_evaluator_makes(made: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gathering, "MOST_STATES", 1)

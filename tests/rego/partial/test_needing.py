@@ -39,6 +39,7 @@ RULES = (
 )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("rule", RULES)
 def test_a_rule_that_is_too_much_work_is_asked_of_requests_only_that_meet_the_rest(
     rule: str, monkeypatch: pytest.MonkeyPatch
