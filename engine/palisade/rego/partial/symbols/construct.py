@@ -191,10 +191,11 @@ def insert_into(obj: Symbol | None, form: object, value: Symbol) -> tuple[Symbol
         raise Unsupported("adds to an object that is not known")
     before = items.get(form)
     items[form] = value
-    return _object(items), before
+    return of_entries(items), before
 
 
-def _object(items: Mapping[object, Symbol]) -> Symbol:
+def of_entries(items: Mapping[object, Symbol]) -> Symbol:
+    """The object of such entries."""
     known = {form: item.value for form, item in items.items() if isinstance(item, Known)}
     return Known(known) if len(known) == len(items) else ObjectOf(tuple(items.items()))
 
@@ -239,20 +240,19 @@ def merged(a: Symbol | None, b: Symbol | None) -> Symbol | None:
     known what one has. Where both have something that is no object it is `a`'s."""
     if isinstance(a, Known) and (isinstance(b, Known) or not isinstance(a.value, dict)):
         return Known(merge(a.value, b.value)) if isinstance(b, Known) else a
-    mine, theirs = _entries(a), _entries(b)
+    mine, theirs = known_entries(a), known_entries(b)
     if mine is None or theirs is None:
         return None
-    items = dict(theirs)
     for form, value in mine.items():
         found = merged(value, theirs[form]) if form in theirs else value
         if found is None:
             return None
-        items[form] = found
-    return _object(items)
+        theirs[form] = found
+    return of_entries(theirs)
 
 
-def _entries(symbol: Symbol | None) -> Mapping[object, Symbol] | None:
-    """What an object holds, by the forms of its keys; None for what is none, or not known to be one."""
+def known_entries(symbol: Symbol | None) -> dict[object, Symbol] | None:
+    """What an object with known keys holds, by their forms; None for what is none, or not known to be one."""
     match symbol:
         case Known(dict() as value):
             return {form: Known(item) for form, item in value.items()}

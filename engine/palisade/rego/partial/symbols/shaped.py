@@ -20,13 +20,12 @@ from palisade.rego.partial.formulas.terms import (
     Gathered,
     Input,
     Known,
-    ObjectOf,
     Part,
     SetOf,
     Symbol,
     Unknown,
 )
-from palisade.rego.partial.symbols.construct import parts_of
+from palisade.rego.partial.symbols.construct import known_entries, of_entries, parts_of
 from palisade.rego.partial.symbols.objects import entry, object_of
 from palisade.rego.partial.symbols.sets import Cases, truth
 from palisade.rego.values import Set, Value, key, unkey
@@ -76,9 +75,10 @@ def _left(run: Members, args: Sequence[Symbol], *, among: bool) -> Cases | None:
     if not isinstance(names, Known) or not isinstance(names.value, list | Set | dict):
         return None
     forms = names.value.keys() if isinstance(names.value, dict) else {key(each) for each in names.value}
-    entries = _entries(source)
+    entries = known_entries(source)
     if entries is not None:
-        return [(TRUE, _object({form: each for form, each in entries.items() if (form in forms) == among}))]
+        left = {form: each for form, each in entries.items() if (form in forms) == among}
+        return [(TRUE, of_entries(left))]
     if not isinstance(source, _TERMS):
         return None
     loop = run.new_loop()
@@ -109,12 +109,12 @@ def union_n(run: Members, args: Sequence[Symbol]) -> Cases | None:
 def _united(objects: Sequence[Symbol]) -> Cases | None:
     merged: dict[object, Symbol] = {}
     for each in objects:
-        entries = _entries(each)
+        entries = known_entries(each)
         found = None if entries is None else _merged(merged, entries)
         if found is None:
             return None
         merged = found
-    return [(TRUE, _object(merged))]
+    return [(TRUE, of_entries(merged))]
 
 
 def _merged(left: Mapping[object, Symbol], right: Mapping[object, Symbol]) -> dict[object, Symbol] | None:
@@ -125,11 +125,11 @@ def _merged(left: Mapping[object, Symbol], right: Mapping[object, Symbol]) -> di
         if before is None or not _may_be_object(before) or not _may_be_object(value):
             result[form] = value
             continue
-        mine, theirs = _entries(before), _entries(value)
+        mine, theirs = known_entries(before), known_entries(value)
         both = None if mine is None or theirs is None else _merged(mine, theirs)
         if both is None:
             return None
-        result[form] = _object(both)
+        result[form] = of_entries(both)
     return result
 
 
@@ -140,21 +140,6 @@ def _may_be_object(symbol: Symbol) -> bool:
         case Apply("sprintf" | "concat" | "lower" | "upper" | "internal.template_string" | "json.marshal"):
             return False
     return not isinstance(symbol, ArrayOf | SetOf | Gathered)
-
-
-def _entries(symbol: Symbol) -> dict[object, Symbol] | None:
-    """The values of an object by key forms, where the keys are known."""
-    match symbol:
-        case Known(dict() as value):
-            return {form: Known(each) for form, each in value.items()}
-        case ObjectOf(items):
-            return dict(items)
-    return None
-
-
-def _object(entries: Mapping[object, Symbol]) -> Symbol:
-    known = {form: each.value for form, each in entries.items() if isinstance(each, Known)}
-    return Known(known) if len(known) == len(entries) else ObjectOf(tuple(entries.items()))
 
 
 def subset(run: Members, args: Sequence[Symbol]) -> Cases | None:
