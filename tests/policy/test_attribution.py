@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from palisade import rego
 from palisade.policy.attribution import MOST_RULES, attribute
@@ -26,6 +28,7 @@ allow if {
 	input.unpaid
 }
 """
+SETS = ("a", "palisade_deciding_rules")
 LIB = 'package lib\n\nwrites(role) if role in {"clerk", "admin"}\n'
 
 
@@ -196,3 +199,32 @@ def test_what_takes_long_to_tell_is_not_told() -> None:
     told = attribute(rego.compile({"a.rego": pairs}), "a/allow")
     assert told.rule({"xs": [1] * 100, "sum": 2}) == "a.rego:3"
     assert told.rule({"xs": [1] * 1000, "sum": 2}) == ""
+
+
+def _numbered(lines: list[int]) -> str:
+    """A module whose rules hold for these numbers; 0 is an empty line."""
+    return "package a\n\n" + "".join(f"allow if input.x == {x}\n" if x else "\n" for x in lines)
+
+
+@given(st.lists(st.lists(st.integers(0, 5), max_size=8), min_size=2, max_size=5))
+def test_over_edits_the_names_are_those_of_the_policy_as_it_is_now(versions: list[list[int]]) -> None:
+    """What an edit left alone is taken from before, wherever its lines stand by then."""
+    policy = attribution = None
+    for lines in versions:
+        policy = rego.compile({"a.rego": _numbered(lines)}, previous=policy)
+        attribution = attribute(policy, "a/allow", attribution)
+        for x in range(1, 6):
+            place = f"a.rego:{lines.index(x) + 3}" if x in lines else ""
+            assert attribution.rule({"x": x}) == place
+
+
+def test_rules_that_an_edit_left_alone_are_not_read_again() -> None:
+    """After an edit of one of a thousand rules the engine was busy for a second: the next edit waited."""
+    lines = list(range(1, 21))
+    policy = rego.compile({"a.rego": _numbered(lines)})
+    before = attribute(policy, "a/allow")
+    edited = rego.compile({"a.rego": _numbered([*lines[:9], 0, 99, *lines[10:]])}, previous=policy)
+    after = attribute(edited, "a/allow", before)
+    found, kept = ([each.rule for each in it.policy.checked.rules[SETS]] for it in (after, before))
+    assert len(found) == len(kept) == 20
+    assert sum(new is old for new, old in zip(found, kept, strict=True)) >= 16

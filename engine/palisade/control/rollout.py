@@ -57,6 +57,8 @@ class Rollout:
         self._backend = backend
         self._deployments: dict[str, Deployment] = {}
         self._attributions: dict[str, Attribution] = {}
+        self._attributed: Attribution | None = None
+        """The newest one: the next takes from it what an edit has not changed."""
         self._running: dict[str, str] = {}
         self._to_take: dict[str, asyncio.Event] = {}
         """By revisions whose code is yet to be made: a sidecar has taken it."""
@@ -250,12 +252,20 @@ class Rollout:
             finally:
                 prepared.set()
             await asyncio.sleep(_NAMES_DELAY)
-            self._attributions[deployment.id] = await asyncio.to_thread(
-                attribute, revision.policy, revision.inventory.decision
-            )
+            await self._name_rules(deployment)
         except CompileError as error:
             log.warning("the decision log cannot name the rules of revision %s: %s", deployment.id, error)
         self._forget_unused()
+
+    async def _name_rules(self, deployment: Deployment) -> None:
+        """Finds out the names of its rules, unless an edit has taken its place by now."""
+        if deployment.id not in self._deployments:
+            return
+        revision = deployment.revision
+        found = await asyncio.to_thread(
+            attribute, revision.policy, revision.inventory.decision, self._attributed
+        )
+        self._attributions[deployment.id] = self._attributed = found
 
 
 def revision_of(version: str) -> str:

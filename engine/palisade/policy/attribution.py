@@ -10,9 +10,10 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from palisade import rego
-from palisade.policy.handing import decision_rules, targets, telling
+from palisade.policy.handing import decision_rules, telling
 from palisade.policy.revisions import rule_path
 from palisade.rego import ast
 from palisade.rego.check.model import Path
@@ -30,15 +31,27 @@ _RULES = "palisade_deciding_rules"
 _REGO_V1 = ast.Ref(ast.Var("rego"), (ast.Scalar("v1"),))
 
 
+class _Branch(NamedTuple):
+    """A branch of a rule."""
+
+    member: str
+    """What the set has where the branch holds: its place by the numbers that lines keep over edits, so that
+    what is behind a new line is not read again."""
+    label: str
+    """Its place as it is told."""
+    target: Path | None
+    """What it hands on to."""
+
+
 @dataclass(frozen=True, slots=True)
 class Attribution:
     """Tells for an input which rule gave the decision: the one behind, where the decision's only hands on."""
 
-    _policy: rego.Policy
-    _sets: tuple[str, ...]
+    policy: rego.Policy
+    sets: tuple[str, ...]
     """The paths of the sets whose members are the places of rules that hold."""
-    _branches: Mapping[Path, Sequence[tuple[str, Path | None]]]
-    """The branches of the rules at each path, in the order in which they are tried; what they hand on to."""
+    _branches: Mapping[Path, Sequence[_Branch]]
+    """Of the rules at each path, in the order in which they are tried."""
     _defaults: Mapping[Path, str]
     _start: Path
 
@@ -46,9 +59,9 @@ class Attribution:
         """`FILE:ROW` of the deciding rule; empty where none gave a value, or that cannot be told soon."""
         held: set[str] = set()
         patience = _Patience()
-        for path in self._sets:
+        for path in self.sets:
             try:
-                found = self._policy.evaluate(path, document, patience.pause)
+                found = self.policy.evaluate(path, document, patience.pause)
             except EvalError:
                 return ""
             if found is not UNDEFINED and isinstance(found, Set):
@@ -56,9 +69,9 @@ class Attribution:
         return self._deciding(self._start, held)
 
     def _deciding(self, path: Path, held: set[str]) -> str:
-        for label, target in self._branches.get(path, ()):
-            if label in held:
-                found = label if target is None else self._deciding(target, held)
+        for branch in self._branches.get(path, ()):
+            if branch.member in held:
+                found = branch.label if branch.target is None else self._deciding(branch.target, held)
                 if found:  # without one, the value that is handed on is undefined
                     return found
         return self._defaults.get(path, "")
@@ -77,21 +90,19 @@ class _Patience:
             raise EvalError(EVAL_CANCEL_ERROR, "it takes too long to tell which rule decided")
 
 
-def attribute(policy: rego.Policy, decision: str) -> Attribution:
-    """The attribution of a decision such as `palisade/identity/allow` in a policy."""
+def attribute(policy: rego.Policy, decision: str, before: Attribution | None = None) -> Attribution:
+    """The attribution of a decision such as `palisade/identity/allow` in a policy.
+
+    `before` is that of an earlier version of the policy: what has not changed since is taken from there.
+    """
     start = telling(policy.checked, tuple(decision.split("/")))
     behind = decision_rules(policy.checked, start, MOST_RULES)
     if behind is None:
         return Attribution(policy, (), {}, {}, start)
-    handed = {
-        place: to
-        for rules in behind.values()
-        for each in rules
-        for place, to in targets(policy.checked, each)
-    }
+    handed = {place: to for each in behind.values() for place, to in each.items()}
     sources: dict[str, str] = {}
     packages: list[str] = []
-    branches: dict[Path, list[tuple[str, Path | None]]] = {path: [] for path in behind}
+    branches: dict[Path, list[_Branch]] = {path: [] for path in behind}
     defaults: dict[Path, str] = {}
     version = 1
     for module in policy.checked.modules:
@@ -104,19 +115,29 @@ def attribute(policy: rego.Policy, decision: str) -> Attribution:
                 defaults[path] = _label(module, rule.loc)
                 continue
             for loc, body in _branches(rule):
-                label = _label(module, loc)
-                branches[path].append((label, handed.get(loc)))
-                additions.append(_member(module, places, label, body))
+                branch = _Branch(f"{loc.file}:{loc.row}:{loc.col}", _label(module, loc), handed.get(loc))
+                branches[path].append(branch)
+                additions.append(_member(module, places, branch.member, body))
         if additions:
             sources[module.loc.file] += "\n" + "\n".join(additions)
             packages.append(rego.path_of((*module.package, _RULES)))
     if sum(map(len, branches.values())) > MOST_RULES:
         return Attribution(policy, (), {}, {}, start)
     sets = tuple(dict.fromkeys(packages))
-    copy = rego.compile(sources, policy.data, version=version, previous=policy) if sets else policy
+    copy = _copy(sources, policy, version, before) if sets else policy
     for each in sets:
+        copy.plan([each])
         copy.make_ready(each)
     return Attribution(copy, sets, branches, defaults, start)
+
+
+def _copy(
+    sources: Mapping[str, str], policy: rego.Policy, version: int, before: Attribution | None
+) -> rego.Policy:
+    if before is not None and before.sets:
+        return rego.compile(sources, policy.data, version=version, previous=before.policy)
+    # What policies after this one are planned for stays as it is: this one is for other documents.
+    return rego.compile(sources, policy.data, version=version, previous=policy, apart=True)
 
 
 def _rules(module: ast.Module, paths: Collection[Path]) -> Iterator[tuple[Path, ast.Rule]]:

@@ -6,6 +6,9 @@ that there is one. `palisade.rego.partial.execution.origins` tells the same apar
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from typing import TypeAlias
+
 from palisade.rego import ast
 from palisade.rego.check.model import CheckedRule, CheckedSet, Path
 from palisade.rego.errors import Location
@@ -14,6 +17,7 @@ ALLOWED = "allowed"
 """The member of a decision that is an object which says whether it allows."""
 
 _INPUT = ast.Var("input")
+_DATA = ast.Var("data")
 _SETTLED = ast.Ref(_INPUT, (ast.Scalar("function"),))
 """The part of the input that is known when a sidecar's policy is compiled."""
 
@@ -27,10 +31,10 @@ def handed_on(checked: CheckedSet, value: ast.Term, body: ast.Body) -> Path | No
         return _rules_at(checked, value)
     if value != ast.Scalar(True):
         return None
-    asked = [each for each in body if not _is_settled(each) and not _prints(each)]
-    if len(asked) != 1:
+    asked = (each for each in body if not _is_settled(each) and not _prints(each))
+    only = next(asked, None)
+    if only is None or next(asked, None) is not None:
         return None
-    only = asked[0]
     plain = isinstance(only, ast.Expression) and not only.negated and not only.withs
     return _rules_at(checked, only.term) if plain and isinstance(only, ast.Expression) else None
 
@@ -42,33 +46,38 @@ def telling(checked: CheckedSet, path: Path) -> Path:
     return member if path not in checked.rules and member in checked.rules else path
 
 
-def decision_rules(checked: CheckedSet, path: Path, most: int) -> dict[Path, tuple[CheckedRule, ...]] | None:
+Branches: TypeAlias = Mapping[Location, Path | None]
+"""The branches of rules by their places, with the path of what each hands on to, None where it decides."""
+
+
+def decision_rules(checked: CheckedSet, path: Path, most: int) -> dict[Path, Branches] | None:
     """The rules of a decision by their paths, and behind them those that they hand on to.
 
     None where they are more than `most`: to look at ten thousand takes most of a second.
     """
-    found: dict[Path, tuple[CheckedRule, ...]] = {}
+    found: dict[Path, Branches] = {}
     queue = [path]
+    count = 0
     for each in queue:
         if each not in found:
-            found[each] = checked.rules.get(each, ())
-            if sum(map(len, found.values())) > most:
+            rules = checked.rules.get(each, ())
+            count += len(rules)
+            if count > most:
                 return None
-            for rule in found[each]:
-                queue.extend(target for _, target in targets(checked, rule) if target is not None)
+            found[each] = {place: to for rule in rules for place, to in _targets(checked, rule)}
+            queue.extend(to for to in found[each].values() if to is not None)
     return found
 
 
-def targets(checked: CheckedSet, rule: CheckedRule) -> list[tuple[Location, Path | None]]:
-    """The branches of a rule, by their places, with what each hands on to."""
-    rest = ((each.loc, each.value, each.body) for each in rule.rule.orelse)
-    branches = ((rule.rule.loc, rule.rule.head.value, rule.rule.body), *rest)
-    return [(place, handed_on(checked, value, body)) for place, value, body in branches]
+def _targets(checked: CheckedSet, rule: CheckedRule) -> Iterator[tuple[Location, Path | None]]:
+    yield rule.rule.loc, handed_on(checked, rule.rule.head.value, rule.rule.body)
+    for each in rule.rule.orelse:
+        yield each.loc, handed_on(checked, each.value, each.body)
 
 
 def _rules_at(checked: CheckedSet, ref: ast.Term) -> Path | None:
     """The path of the complete rules that a reference is the value of, if it is."""
-    if not isinstance(ref, ast.Ref) or ref.head != ast.Var("data"):
+    if not isinstance(ref, ast.Ref) or ref.head != _DATA:
         return None
     path = tuple(str(part.value) for part in ref.path if isinstance(part, ast.Scalar))
     rules = checked.rules.get(path, ()) if len(path) == len(ref.path) else ()
@@ -89,9 +98,15 @@ def _prints(statement: ast.Statement) -> bool:
 
 def _is_settled(statement: ast.Statement) -> bool:
     """Whether a statement asks of the request nothing but which function it is for, and of no other rule."""
-    nodes = list(ast.walk(statement))
-    refs = [node for node in nodes if isinstance(node, ast.Ref)]
-    asked = [each for each in refs if each.head == _INPUT]
-    whole = nodes.count(_INPUT) > len(asked)
-    rules = any(each.head == ast.Var("data") for each in refs)
-    return bool(asked) and not whole and not rules and all(each == _SETTLED for each in asked)
+    asked = inputs = 0
+    for node in ast.walk(statement):
+        if isinstance(node, ast.Ref):
+            if node.head == _INPUT:
+                if node != _SETTLED:
+                    return False
+                asked += 1
+            elif node.head == _DATA:
+                return False
+        elif node == _INPUT:
+            inputs += 1
+    return 0 < asked == inputs

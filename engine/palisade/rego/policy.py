@@ -346,6 +346,7 @@ def compile(
     printed: Callable[[str, Location], None] | None = None,
     schemas: Mapping[str, Any] | None = None,
     previous: Policy | None = None,
+    apart: bool = False,
     plain: bool = True,
 ) -> Policy:
     """The policy that the sources, by file name, make together.
@@ -355,7 +356,8 @@ def compile(
     the hosts that `http.send` and `net.lookup_ip_addr` may reach, none by default; `env` and `config` are
     what `opa.runtime` shows; `printed` receives what `print` writes, which is dropped without it. `schemas`
     are JSON schemas that references are checked against: see `check.check`. Files that stand in `previous`,
-    an earlier version of the same set, as they are now are not parsed and checked again.
+    an earlier version of the same set, as they are now are not parsed and checked again; `apart` keeps the
+    two from planning in turns, where this one is made for other documents.
 
     Raises CompileError with every error of every file, SchemaError for a schema that is wrong, and TypeError
     for data that is no JSON object.
@@ -367,4 +369,4 @@ def compile(
     with collector_paused():  # over all files: between two of them the collector would look at all before
         checked = sources.check(base, previous.checked if previous else None)
     setup = Setup(limits=limits, network=network, env=env or {}, config=config or {}, printed=printed)
-    return Policy(sources, checked, base, setup, previous._past if previous else _Past())
+    return Policy(sources, checked, base, setup, previous._past if previous and not apart else _Past())
