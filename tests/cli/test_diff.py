@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 from pathlib import Path
 
 import pytest
@@ -59,7 +60,7 @@ def test_callers_show_certificates_where_no_inventory_says_otherwise(run: Run, f
     assert ended.code == 1
     callers = [line.split()[1] for line in ended.out.splitlines() if line.startswith("    caller")]
     assert callers == ["spiffe://a/b", "spiffe://a/c"]
-    assert "explain 'GET /' --function function --caller spiffe://a/b\n" in ended.out
+    assert "explain -f next 'GET /' --function function --caller spiffe://a/b\n" in ended.out
 
 
 def test_tokens_that_cannot_be_made_are_told(run: Run, following: Path) -> None:
@@ -122,3 +123,28 @@ def test_policies_without_an_inventory_need_none(
     ended = run("diff", "a.rego", "b.rego", "--decision", "envoy/authz/allow", "--examples", "200")
     assert ended.code == 1
     assert "old      deny with 401    a.rego:3" in ended.out
+
+
+def test_the_older_set_says_which_rule_decides_where_nothing_names_it(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """compile, verify and explain took the only rule called allow; diff asked for --decision."""
+    monkeypatch.chdir(tmp_path)
+
+    def one(name: str, package: str, path: str) -> None:
+        rule = f'package {package}\n\nallow if input.parsed_path == ["{path}"]\n'
+        (tmp_path / name).write_text(rule)
+
+    one("a.rego", "envoy.authz", "a")
+    one("b.rego", "envoy.authz", "b")
+    ended = run("diff", "a.rego", "b.rego", "--examples", "200")
+    assert (ended.code, ended.out.splitlines()[0]) == (1, "GET /a  to function")
+    explain = shlex.split(next(line for line in ended.out.splitlines() if "palisade explain" in line))
+    explained = run(*explain[1:])  # without palisade.yaml the command names what it reads
+    assert (explained.code, "b.rego:3" in explained.out) == (1, True)
+    one("b.rego", "envoy.moved", "a")
+    moved = run("diff", "a.rego", "b.rego", "--examples", "200")
+    assert (moved.code, "no rule defines envoy/authz/allow" in moved.err) == (2, True)
+    one("b.rego", "palisade.identity", "a")
+    assert run("diff", "a.rego", "b.rego", "--examples", "200").code == 2
+    assert run("diff", "b.rego", "a.rego", "--examples", "200").code == 2

@@ -16,6 +16,7 @@ from palisade.cli.local import StateFolder
 from palisade.cli.output import Output, count, err, out, print_diagnostics, print_json
 from palisade.cli.places import is_there
 from palisade.cli.searching import need_hypothesis, progress
+from palisade.cli.subject import decided
 from palisade.policy import inventory_file, revisions, sets
 from palisade.policy.history import History, UnknownRevisionError, find
 from palisade.policy.inventory import (
@@ -89,13 +90,18 @@ def diff(
         raise CommandError("compare what with what?", hint=EPILOG)
     need_hypothesis("diff")
     inventory = _inventory(file, decision, function or [], v0=v0)
-    before, after = (_revision(each, inventory, state) for each in (old, new))
-    chosen = _functions(before, after, function or [], described=file is not None or is_there(_FILE))
+    described = file is not None or is_there(_FILE)
+    before = _revision(old, inventory, state, found=not (described or decision))
+    # Which rule decides is told by the older set, if by nothing else; the newer one is asked the same.
+    inventory = inventory if described else replace(inventory, decision=before.inventory.decision)
+    after = _revision(new, inventory, state)
+    chosen = _functions(before, after, function or [], described=described)
     reports = [_search(before, after, each, examples, seconds, most, seed) for each in chosen]
+    given = () if described else _given(new, after)
     if output is Output.JSON:
-        print_json(_as_json(reports, before, after, seed))
+        print_json(_as_json(reports, before, after, seed, given))
     else:
-        _show(reports, alike=len(chosen) < len(after.inventory.functions) and not function)
+        _show(reports, given, alike=len(chosen) < len(after.inventory.functions) and not function)
         if inventory.network.hosts:
             err().print("calls to other hosts are not made here: they end in an error", style="yellow")
     raise typer.Exit(Exit.FOUND if any(each.differences for each in reports) else Exit.OK)
@@ -119,13 +125,18 @@ def _inventory(file: Path | None, decision: str, names: Sequence[str], *, v0: bo
     )
 
 
-def _revision(named: str, inventory: Inventory, state: Path | None) -> Revision:
-    """The revision of a folder, or one that is kept. It reaches no other host."""
+def _revision(named: str, inventory: Inventory, state: Path | None, *, found: bool = False) -> Revision:
+    """The revision of a folder, or one that is kept. It reaches no other host. With `found` the folder's only
+    `allow` decides where it has not the inventory's decision."""
     folder = Path(named)
     if is_there(folder):
         apart = replace(inventory, network=Network(), policies=folder.absolute())
         policy_set = sets.load(folder, rego_version=inventory.rego_version)
-        return revisions.build(apart, policy_set)
+        return decided(
+            lambda rule: revisions.build(replace(apart, decision=rule), policy_set),
+            "" if found else inventory.decision,
+            policy_set,
+        )
     try:
         entry = find(History.of(state or inventory.engine.state).entries(), named)
     except UnknownRevisionError as error:
@@ -182,10 +193,19 @@ def _search(
         )
 
 
+def _given(named: str, revision: Revision) -> Sequence[str]:
+    """The options by which `explain` reads a policy folder that no inventory names."""
+    if not is_there(Path(named)):
+        return ()
+    inventory = revision.inventory
+    decides = () if inventory.decision == DEFAULT_DECISION else ("--decision", inventory.decision)
+    return ("-f", named, *decides, *(() if inventory.rego_version else ("--v0-compatible",)))
+
+
 # Showing --------------------------------------------------------------------------------------------------
 
 
-def _show(reports: list[Report], *, alike: bool) -> None:
+def _show(reports: list[Report], given: Sequence[str], *, alike: bool) -> None:
     from palisade.testing.differences import lines
 
     console = out()
@@ -196,7 +216,7 @@ def _show(reports: list[Report], *, alike: bool) -> None:
             merged.setdefault(what, (each, []))[1].append(each.function)
     found = sorted(merged.values(), key=lambda each: each[0].size)
     for difference, functions in found:
-        first, *rest = lines(difference)
+        first, *rest = lines(difference, given)
         where = "any function" if alike else ", ".join(functions)
         console.print(f"{first}  to {where}", style="bold")
         for line in rest:
@@ -209,7 +229,9 @@ def _show(reports: list[Report], *, alike: bool) -> None:
     console.print(f"{kinds if found else 'no difference'} in {requests:,} requests ({took:.1f} s)")
 
 
-def _as_json(reports: list[Report], old: Revision, new: Revision, seed: int) -> dict[str, Any]:
+def _as_json(
+    reports: list[Report], old: Revision, new: Revision, seed: int, given: Sequence[str]
+) -> dict[str, Any]:
     from palisade.testing.differences import as_json
 
     return {
@@ -222,7 +244,7 @@ def _as_json(reports: list[Report], old: Revision, new: Revision, seed: int) -> 
                 "requests": each.requests,
                 "tokens": list(each.tokens),
                 "seconds": round(each.seconds, 3),
-                "differences": [as_json(one) for one in each.differences],
+                "differences": [as_json(one, given) for one in each.differences],
             }
             for each in reports
         ],

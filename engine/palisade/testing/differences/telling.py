@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from typing import Any
 
 from palisade.decide.decision import UNDEFINED_DECISION, Decision
@@ -13,8 +14,11 @@ from palisade.testing.equivalence.callers import principal
 from palisade.testing.equivalence.requests import LOOPBACK
 
 
-def lines(difference: Difference) -> list[str]:
-    """What the request is made of, a line for each part, and the command that explains it."""
+def lines(difference: Difference, given: Sequence[str] = ()) -> list[str]:
+    """What the request is made of, a line for each part, and the command that explains it.
+
+    `given` are options of that command which say what it reads, where no palisade.yaml does.
+    """
     request = difference.request
     found = [f"{request.method} {request.target}"]
     parts = [("header", f"{name}: {value}") for name, value in request.headers]
@@ -39,19 +43,20 @@ def lines(difference: Difference) -> list[str]:
         if outcome.told == other.told:  # then the two answer otherwise
             parts += [("", each) for each in _answer(outcome.decision) if each not in _answer(other.decision)]
     found += [f"    {name:<8} {text}" for name, text in parts]
-    command = explain(difference)
+    command = explain(difference, given)
     if command:
         found.append(f"    {command}")
     return found
 
 
-def explain(difference: Difference) -> str:
+def explain(difference: Difference, given: Sequence[str] = ()) -> str:
     """The command that explains the request; empty where none can: it makes valid tokens, of providers."""
     request = difference.request
     token = request.token
     if token is not None and (difference.signer or token.spoiled or token.foreign or token.named):
         return ""
-    words = ["palisade", "explain", f"{request.method} {request.target}", "--function", difference.function]
+    asked = f"{request.method} {request.target}"
+    words = ["palisade", "explain", *given, asked, "--function", difference.function]
     for name, value in request.headers:
         words += ["-H", f"{name}: {value}"]
     if token is not None:
@@ -86,7 +91,7 @@ def _answer(decision: Decision) -> list[str]:
     return found
 
 
-def as_json(difference: Difference) -> dict[str, Any]:
+def as_json(difference: Difference, given: Sequence[str] = ()) -> dict[str, Any]:
     """The same for programs."""
     request = difference.request
     token = request.token
@@ -112,7 +117,7 @@ def as_json(difference: Difference) -> dict[str, Any]:
         },
         "old": _outcome(difference.old),
         "new": _outcome(difference.new),
-        "explain": explain(difference) or None,
+        "explain": explain(difference, given) or None,
         "input": difference.input,
     }
 
