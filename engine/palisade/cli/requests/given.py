@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
@@ -24,6 +25,8 @@ from palisade.explain.normal import ESCAPED_SLASH, normalized
 from palisade.policy.inventory import EscapedSlashes
 from palisade.policy.providers import Cookie, Header, Provider
 from palisade.rego.values import Value
+
+_BEGINS = re.compile(r"[A-Za-z0-9_.-]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,9 +216,7 @@ def _tokens(provider: Provider, headers: Mapping[str, str]) -> Iterable[str]:
     """The tokens of a request, from where the provider has them."""
     for source in provider.tokens:
         if isinstance(source, Header):
-            value = headers.get(source.name, "")
-            if value.startswith(source.prefix) and value != source.prefix:
-                yield value[len(source.prefix) :].strip()  # Envoy passes over what no token begins with
+            yield from _behind(source.prefix, headers.get(source.name, ""))
         elif isinstance(source, Cookie):
             try:
                 cookies = SimpleCookie(headers.get("cookie", ""))
@@ -225,6 +226,16 @@ def _tokens(provider: Provider, headers: Mapping[str, str]) -> Iterable[str]:
                 yield cookies[source.name].value
         else:
             yield from parse_qs(urlsplit(headers[":path"]).query).get(source.name, ())[:1]
+
+
+def _behind(prefix: str, value: str) -> Iterable[str]:
+    """The token behind a prefix of a header, as Envoy finds it: wherever the prefix stands, from the first
+    character that a token may have, to a space. Without a prefix the value is the token."""
+    if not prefix:
+        return (value,) if value else ()
+    _, _, rest = value.partition(prefix)
+    begins = _BEGINS.search(rest)
+    return (rest[begins.start() :].partition(" ")[0],) if begins else ()
 
 
 def claims_of(texts: Iterable[str]) -> dict[str, Any]:
