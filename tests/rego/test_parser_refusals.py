@@ -105,7 +105,7 @@ def complaints(source: str, version: int = 1) -> list[str]:
         ("import data.x as data", "unexpected identifier token: expected var"),
         ("import rego.v2", "invalid import `rego.v2`, must be `rego.v1`"),
         ("import future.x", "invalid import, must be `future.keywords`"),
-        ("import future.keywords.x", "unexpected keyword, must be one of [contains every if in]"),
+        ("import future.keywords.x", "unexpected keyword, must be one of [contains every if in not]"),
         ("import data.x\nimport data.y as x", "import must not shadow import data.x"),
     ],
 )

@@ -200,9 +200,14 @@ class With(Node):
 
 @record(kw_only=True)
 class Statement(Node):
-    """One line of a body. `negated` and `withs` go with any kind."""
+    """One line of a body. `negated` and `withs` go with any kind.
+
+    `whole` says of a negated one that all it is made of stands inside of the negation, as with `import
+    future.keywords.not`: where `input.x` is undefined, `not f(input.x)` holds then.
+    """
 
     negated: bool = False
+    whole: bool = False
     withs: tuple[With, ...] = ()
 
 

@@ -50,6 +50,8 @@ class Cursor:
         self.source = source
         self.file = file
         self.keywords = keywords
+        self.negates_whole = False
+        """Whether `not` is what an import of `future.keywords.not` makes of it."""
         self.lines: list[int] | LineStarts
         if part is None:
             lexed, self.lines = tokenize(source, keywords), line_starts(source)

@@ -26,6 +26,8 @@ KEYWORDS = frozenset(
     ("package", "import", "as", "default", "else", "not", "some", "with", "null", "true", "false")
 )
 FUTURE_KEYWORDS = frozenset(("contains", "every", "if", "in"))
+NOT = "not"
+"""A keyword in any module; an import makes another of it: what is negated is so with all that is in it."""
 
 # What OPA's messages call a token; those that are not here go by their own text.
 _TITLES = {

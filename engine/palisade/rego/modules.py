@@ -11,10 +11,11 @@ from palisade.rego.annotations import AnnotationError, Target, annotation, block
 from palisade.rego.cursor import TOO_DEEP, ParseError, Part, keywords_of
 from palisade.rego.errors import COMPILE_ERROR, CompileError, Diagnostic
 from palisade.rego.kinds import kind_of
-from palisade.rego.lexer import FUTURE_KEYWORDS, NEWLINE
+from palisade.rego.lexer import FUTURE_KEYWORDS, NEWLINE, NOT
 from palisade.rego.rules import RuleParser
 
 _LANGUAGE = ("future", "rego")
+_LOGICAL = frozenset(("and", "or"))
 _ROOTS = ("data", "future", "input", "rego")
 _PACKAGE_HINT = "a module starts with `package` and its name"
 
@@ -216,16 +217,19 @@ class ModuleParser(RuleParser):
         self.enable(FUTURE_KEYWORDS)
 
     def future_import(self, clause: ast.Import) -> None:
-        """`import future.keywords` and `import future.keywords.in`."""
+        """`import future.keywords` and `import future.keywords.in`. The first means `not`, too, as in OPA."""
         at = self.span(clause.path)
         parts = self.strings(clause.path.path) if isinstance(clause.path, ast.Ref) else []
         if parts[:1] != ["keywords"]:
             self.fail("invalid import, must be `future.keywords`", at)
         if clause.alias is not None:
             self.fail("`future` imports cannot be aliased", at)
-        words = frozenset(parts[1:]) or FUTURE_KEYWORDS
-        if len(parts) > 2 or not words <= FUTURE_KEYWORDS:
-            self.fail(f"unexpected keyword, must be one of [{' '.join(sorted(FUTURE_KEYWORDS))}]", at)
+        known = FUTURE_KEYWORDS | {NOT}
+        words = frozenset(parts[1:]) or known
+        if len(parts) > 2 or not words <= known:
+            hint = "`and` and `or` are not supported: write a rule for each case" if words <= _LOGICAL else ""
+            self.fail(f"unexpected keyword, must be one of [{' '.join(sorted(known))}]", at, hint)
+        self.negates_whole |= NOT in words
         self.enable(words | {"in"} if "every" in words else words)
 
     def check_duplicate(self, clause: ast.Import) -> None:

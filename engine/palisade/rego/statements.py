@@ -60,6 +60,9 @@ class StatementParser(TermParser):
         if negated:
             self.advance()
             kind = self.token.kind
+            if kind == "{" and self.negates_whole:
+                hint = "write a rule of its own with that body, and `not` before its name"
+                self.unexpected("`not` before a body is not supported", hint)
         if kind in ("some", "every"):
             if negated:
                 # What is negated has to be a value, or a rule that is undefined.
@@ -72,19 +75,20 @@ class StatementParser(TermParser):
         """A term, or two with `:=` or `=` between them."""
         left = self.term()
         kind = self.token.kind
+        whole = negated and self.negates_whole
         if kind == ":=":
             self.advance()
             right = self.term()
             withs = self.withs()
-            return ast.Assign(left, right, negated=negated, withs=withs, loc=self.since(start))
+            return ast.Assign(left, right, negated=negated, whole=whole, withs=withs, loc=self.since(start))
         if kind == "=":
             self.advance()
             right = self.term()
             withs = self.withs()
-            return ast.Unify(left, right, negated=negated, withs=withs, loc=self.since(start))
+            return ast.Unify(left, right, negated=negated, whole=whole, withs=withs, loc=self.since(start))
         withs = self.withs()
         self.hint_at_every(left)
-        return ast.Expression(left, negated=negated, withs=withs, loc=self.since(start))
+        return ast.Expression(left, negated=negated, whole=whole, withs=withs, loc=self.since(start))
 
     def withs(self) -> tuple[ast.With, ...]:
         """Any number of `with target as value`."""

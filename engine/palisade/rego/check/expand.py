@@ -2,7 +2,8 @@
 
 `count(input.xs[i]) > i` becomes `term#1 = count(input.xs[i])` and `term#1 > i`. Two things hang on it. A
 statement may then be put between the parts. And what OPA takes out of a negated statement stands outside of
-the negation: where `input.x` is undefined, `not f(input.x)` is undefined too, and does not hold.
+the negation: where `input.x` is undefined, `not f(input.x)` is undefined too, and does not hold. With
+`import future.keywords.not` it takes nothing out, and that holds.
 """
 
 from __future__ import annotations
@@ -30,14 +31,17 @@ class Expander:
 
     def calls(self, node: ast.Statement) -> list[ast.Statement]:
         """The statement with calls inside of it, the domain of `every` and values of `with` before it."""
-        return self._apart(node, self._without_calls, self._without_calls)
+        part = _as_it_is if node.whole else self._without_calls
+        return self._apart(node, part, part)
 
     def references(self, node: ast.Statement) -> list[ast.Statement]:
         """The statement with what has to be looked up before it.
 
         A negated statement keeps what stands on the outside of it or of one of its two sides: only the
-        arguments of a function are looked up outside of the negation.
+        arguments of a function are looked up outside of the negation. One negated as a whole keeps them.
         """
+        if node.whole:
+            return self._apart(node, _as_it_is, _as_it_is)
         return self._apart(node, self._inside if node.negated else self._looked_up, self._looked_up)
 
     def before(self, node: ast.Statement) -> list[ast.Statement]:
@@ -71,21 +75,36 @@ class Expander:
             else:
                 new = outside(term)
             if new is not term:
-                node = ast.Expression(new, negated=node.negated, withs=withs, loc=node.loc)
+                node = ast.Expression(new, negated=node.negated, whole=node.whole, withs=withs, loc=node.loc)
         elif isinstance(node, (ast.Unify, ast.Assign)):
             left, right = outside(node.left), outside(node.right)
             if left is not node.left or right is not node.right:
-                node = type(node)(left, right, negated=node.negated, withs=withs, loc=node.loc)
+                node = type(node)(
+                    left, right, negated=node.negated, whole=node.whole, withs=withs, loc=node.loc
+                )
         elif isinstance(node, ast.SomeIn):
             collection = outside(node.collection)
             if collection is not node.collection:
                 node = ast.SomeIn(
-                    node.key, node.value, collection, negated=node.negated, withs=withs, loc=node.loc
+                    node.key,
+                    node.value,
+                    collection,
+                    negated=node.negated,
+                    whole=node.whole,
+                    withs=withs,
+                    loc=node.loc,
                 )
         elif isinstance(node, ast.Every) and not isinstance(node.domain, (ast.Var, ast.Scalar)):
             domain = self._part(self._without_calls(node.domain))
             node = ast.Every(
-                node.key, node.value, domain, node.body, negated=node.negated, withs=withs, loc=node.loc
+                node.key,
+                node.value,
+                domain,
+                node.body,
+                negated=node.negated,
+                whole=node.whole,
+                withs=withs,
+                loc=node.loc,
             )
         return [*self._parts, node]
 
@@ -152,6 +171,10 @@ class Expander:
         if isinstance(term, (ast.TemplateString, *COMPREHENSIONS)) or term == _INPUT:
             return self._part(term)
         return _rebuilt(term, self._looked_up)
+
+
+def _as_it_is(term: ast.Term) -> ast.Term:
+    return term
 
 
 def _may_be_function(value: ast.Term) -> bool:

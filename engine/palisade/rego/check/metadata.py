@@ -117,7 +117,9 @@ def _replaced(node: Any, values: dict[str, Any]) -> Any:
         call = node.term
         if call.name in values and call.args:
             value = constant_term(values[call.name], call.loc)
-            return ast.Unify(call.args[0], value, negated=node.negated, withs=node.withs, loc=node.loc)
+            return ast.Unify(
+                call.args[0], value, negated=node.negated, whole=node.whole, withs=node.withs, loc=node.loc
+            )
     if isinstance(node, ast.Call) and node.name in values:
         return constant_term(values[node.name], node.loc)
     if not isinstance(node, ast.Node) or isinstance(node, (ast.Scalar, ast.Var)):

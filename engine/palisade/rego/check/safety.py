@@ -206,7 +206,9 @@ class Safety:
         if not self.binder.attempt(node):
             return []
         if self.binder.turned and isinstance(node, ast.Unify):
-            node = ast.Unify(node.right, node.left, negated=node.negated, withs=node.withs, loc=node.loc)
+            node = ast.Unify(
+                node.right, node.left, negated=node.negated, whole=node.whole, withs=node.withs, loc=node.loc
+            )
         return [(node, frozenset(self.binder.bound) if self.binder.closures else None)]
 
     def _place_apart(self, node: ast.Statement) -> list[_Placed]:

@@ -169,14 +169,16 @@ class Scope:
             if term.name == "eq" and len(term.args) == 2 and "eq" not in self.globals:
                 left, right = term.args
                 return self._unify(
-                    ast.Unify(left, right, negated=node.negated, withs=node.withs, loc=node.loc)
+                    ast.Unify(
+                        left, right, negated=node.negated, whole=node.whole, withs=node.withs, loc=node.loc
+                    )
                 )
             new: ast.Term = self.call(term, True)
         else:
             new = self.term(term)
         if new is term and withs is node.withs:
             return node
-        return ast.Expression(new, negated=node.negated, withs=withs, loc=node.loc)
+        return ast.Expression(new, negated=node.negated, whole=node.whole, withs=withs, loc=node.loc)
 
     def _unify(self, node: ast.Unify) -> ast.Statement:
         if node.negated:
@@ -185,14 +187,21 @@ class Scope:
         left, right = self.term(node.left), self.term(node.right)
         if left is node.left and right is node.right and withs is node.withs:
             return node
-        return ast.Unify(left, right, negated=node.negated, withs=withs, loc=node.loc)
+        return ast.Unify(left, right, negated=node.negated, whole=node.whole, withs=withs, loc=node.loc)
 
     def _assign(self, node: ast.Assign) -> ast.Statement:
         if node.negated:
             self.error("cannot assign vars inside negated expression", node)
         right = self.term(node.right)
         withs = self._withs(node.withs)
-        return ast.Assign(assigned(self, node.left), right, negated=node.negated, withs=withs, loc=node.loc)
+        return ast.Assign(
+            assigned(self, node.left),
+            right,
+            negated=node.negated,
+            whole=node.whole,
+            withs=withs,
+            loc=node.loc,
+        )
 
     def _some(self, node: ast.Some) -> None:
         for each in node.names:
@@ -213,7 +222,9 @@ class Scope:
         key = None if node.key is None else self.term(node.key)
         withs = self._withs(node.withs)
         value = self.term(node.value)
-        return ast.SomeIn(key, value, collection, negated=node.negated, withs=withs, loc=node.loc)
+        return ast.SomeIn(
+            key, value, collection, negated=node.negated, whole=node.whole, withs=withs, loc=node.loc
+        )
 
     def _every(self, node: ast.Every) -> ast.Statement:
         if node.negated:
@@ -226,7 +237,9 @@ class Scope:
         value = self._bound(node.value, node)
         body = self.body(node.body) or (ast.Expression(ast.Scalar(True), loc=node.loc),)
         self.close()
-        return ast.Every(key, value, domain, body, negated=node.negated, withs=withs, loc=node.loc)
+        return ast.Every(
+            key, value, domain, body, negated=node.negated, whole=node.whole, withs=withs, loc=node.loc
+        )
 
     def _bound(self, var: ast.Var, node: ast.Every) -> ast.Var:
         if var.is_wildcard:

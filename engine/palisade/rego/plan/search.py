@@ -83,4 +83,4 @@ def _positive(node: ast.Statement) -> ast.Statement:
     """What is negated; the modifiers are in force around the negation."""
     if type(node) is ast.Expression:
         return ast.Expression(node.term, loc=node.loc)
-    return replace(node, negated=False, withs=())
+    return replace(node, negated=False, whole=False, withs=())
