@@ -31,11 +31,31 @@ _DEFAULTS = st.sampled_from(("false", "true", "0", '"eu"'))
 
 
 @st.composite
-def _body(draw: st.DrawFn, earlier: list[str], *, rich: bool) -> str:
+def _side(draw: st.DrawFn, earlier: list[str]) -> str:
+    """A side of `and` or `or`."""
+    several = st.lists(plain_atoms(), min_size=1, max_size=2).map("; ".join)
+    form = pick(draw, ("{}", "{}", "not {}", "{{ {} }}", "not {{ {} }}"))
+    inner = several if "{{" in form else plain_atoms()
+    return pick(draw, earlier) if earlier and draw(st.booleans()) else form.format(draw(inner))
+
+
+@st.composite
+def _logic(draw: st.DrawFn, earlier: list[str]) -> str:
+    """Conditions that are joined, in a module that imports the keywords for it."""
+    first, second, third = (draw(_side(earlier)) for _ in range(3))
+    one, other = (pick(draw, ("and", "or")) for _ in range(2))
+    text = pick(draw, (f"{first} {one} {second}", f"{first} {one} {second} {other} {third}"))
+    return pick(draw, (text, text, f"not ({text})", f"not {{ {text} }}", f"{third} {other} ({text})"))
+
+
+@st.composite
+def _body(draw: st.DrawFn, earlier: list[str], *, rich: bool, logical: bool) -> str:
     atoms: list[str] = []
     for _ in range(draw(st.integers(1, 3))):
-        kind = pick(draw, ("plain", "plain", "rich", "not", "helper", "method"))
-        if kind == "rich" and rich:
+        kind = pick(draw, ("plain", "plain", "rich", "not", "helper", "method", *(["logic"] * 3 * logical)))
+        if kind == "logic":
+            atoms.append(draw(_logic(earlier)))
+        elif kind == "rich" and rich:
             together = collection_atoms(len(atoms) + 10 * len(earlier))
             texts = pick(draw, TEXTS), pick(draw, TEXTS)
             made = made_atoms(len(atoms) + 10 * len(earlier), *texts, pick(draw, COLLECTIONS))
@@ -57,12 +77,14 @@ def _body(draw: st.DrawFn, earlier: list[str], *, rich: bool) -> str:
 @st.composite
 def policies(draw: st.DrawFn, *, rich: bool = True) -> str:
     """The source of a module `p` whose decision is `allow`."""
-    lines = ["package p", "import input.attributes.request.http", "claims := input.identity.claims"]
+    logical = draw(st.integers(0, 3)) == 0
+    lines = ["package p", *(["import future.keywords"] * logical)]
+    lines += ["import input.attributes.request.http", "claims := input.identity.claims"]
     earlier: list[str] = []
     for number in range(draw(st.integers(0, 3))):
         name = f"h{number}"
         kind = pick(draw, ("rule", "rule", "value", "function", "set", "else", "object"))
-        body = _body(earlier, rich=rich)
+        body = _body(earlier, rich=rich, logical=logical)
         bodies = [draw(body) for _ in range(draw(st.integers(1, 2)))]
         if draw(st.booleans()) and kind in ("rule", "value", "else"):
             lines.append(f"default {name} := {draw(_DEFAULTS)}")
@@ -104,9 +126,9 @@ def policies(draw: st.DrawFn, *, rich: bool = True) -> str:
         ),
     )
     for number in range(draw(st.integers(1, 8 if shape == "messages" else 4))):
-        body = draw(_body(earlier, rich=rich))
+        body = draw(_body(earlier, rich=rich, logical=logical))
         if shape == "else":
-            other = draw(_body(earlier, rich=rich))
+            other = draw(_body(earlier, rich=rich, logical=logical))
             first, second = draw(_BOOLEANS), draw(_BOOLEANS)
             lines.append(f"allow := {first} if {{ {body} }} else := {second} if {{ {other} }}")
             break

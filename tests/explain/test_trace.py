@@ -57,6 +57,17 @@ def test_what_stands_behind_a_failure_is_told_where_it_does_not_need_it() -> Non
     ]
 
 
+def test_a_body_within_a_statement_needs_what_stands_before_it() -> None:
+    """Nothing of the rule was told where what is counted, or a side of `or`, asks for what failed."""
+    asked = ('count([1 | r == "a"]) > 0', '{ r == "a" } or { r == "b" }', "not { r == http.method }")
+    for body in asked:
+        explainer = explainer_of(
+            f"import future.keywords\nallow if {{\n\tsome r in claims.groups\n\t{body}\n\thttp.method\n}}"
+        )
+        held = [(each, text) for each, text, _ in told(account(explainer, request(claims=ALICE)))]
+        assert held == [(False, "some r in claims.groups"), (None, body), (True, "http.method")]
+
+
 def test_a_helper_that_failed_has_an_account_of_its_own() -> None:
     explainer = explainer_of(
         "allow if {\n\tis_admin\n\tnot blocked\n}\n\n"

@@ -72,17 +72,3 @@ def test_a_rule_that_is_read_again_alone_keeps_it() -> None:
     old = parse_module(before, "p.rego")
     after = before.replace("not f(input.a)", "not f(input.c)")
     assert parse_module(after, "p.rego", previous=old).rules == parse_module(after, "p.rego").rules
-
-
-@pytest.mark.parametrize(
-    ("source", "told"),
-    [
-        ("import future.keywords\nallow if not { input.a; input.b }", "`not` before a body is not supported"),
-        ("import future.keywords\nallow if not {input.a}", "`not` before a body is not supported"),
-        ("import future.keywords.or\nallow if input.a", "`and` and `or` are not supported"),
-    ],
-)
-def test_what_is_not_supported_is_refused(source: str, told: str) -> None:
-    """`not {input.a}` is a body there, and was read as a set, which is never false."""
-    with pytest.raises(rego.CompileError, match=told):
-        rego.compile({"p.rego": f"package p\n\n{source}\n"})

@@ -79,6 +79,8 @@ def _iterates(statement: ast.Statement) -> bool:
 
 def _outside_comprehensions(node: ast.Node) -> Iterator[ast.Node]:
     yield node
-    if not isinstance(node, ast.ArrayComprehension | ast.SetComprehension | ast.ObjectComprehension):
+    if not isinstance(
+        node, ast.ArrayComprehension | ast.SetComprehension | ast.ObjectComprehension | ast.Holds
+    ):
         for child in node.children():
             yield from _outside_comprehensions(child)

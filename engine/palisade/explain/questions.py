@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 from palisade.explain.rules import Branch, RuleIndex
 from palisade.rego import ast
+from palisade.rego.check.variables import COMPREHENSIONS
 
-_CLOSURES = (ast.ArrayComprehension, ast.SetComprehension, ast.ObjectComprehension, ast.Every)
+_CLOSURES = (*COMPREHENSIONS, ast.Every)
 _ROOTS = ("input", "data")
 _ITEM = "palisade_item"
 
@@ -54,8 +55,9 @@ class Body:
         asked = []
         for at, statement in enumerate(self.branch.body):
             names = {variable.name for variable in _variables(statement)}
+            needed = {variable.name for variable in _variables(statement, inside=True)}
             # What no statement before it binds, it binds itself.
-            if at not in failed and names & written <= known:
+            if at not in failed and needed & written <= known:
                 asked.append(at)
                 known = known | names
             written = written | names

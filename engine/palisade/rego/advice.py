@@ -15,9 +15,9 @@ _VALUE = "a function's value stands in its head: `f(x) := y if { .. }`"
 
 OPERATORS_ELSEWHERE = {
     "&&": _AND,
-    "and": _AND,
+    "and": f"{_AND}, or `import future.keywords.and`",
     "||": _OR,
-    "or": _OR,
+    "or": f"{_OR}, or `import future.keywords.or`",
     "===": _EQUAL,
     "= =": _EQUAL,
     "!==": _UNEQUAL,

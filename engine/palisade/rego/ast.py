@@ -145,6 +145,15 @@ class ObjectComprehension(Node):
 
 
 @record()
+class Holds(Node):
+    """Whether a body holds, as `not { .. }` asks, and what stands around `and` and `or`: with them it is a
+    term of a statement, and of nothing else. `term` is true, as in `[true | ..]`."""
+
+    term: Term
+    body: Body
+
+
+@record()
 class Call(Node):
     """`name(args)`. Infix operators are calls of the builtins that OPA names for them (`plus`, `lt`, ...).
 
@@ -171,6 +180,7 @@ Term: TypeAlias = (
     | ArrayComprehension
     | SetComprehension
     | ObjectComprehension
+    | Holds
     | Call
 )
 
@@ -258,6 +268,15 @@ class Every(Statement):
     value: Var
     domain: Term
     body: Body
+
+
+@record()
+class Logical(Statement):
+    """`left and right`, `left or right`; a body in braces is one of `Holds`. None is in checked form."""
+
+    operator: str
+    left: Statement
+    right: Statement
 
 
 Body: TypeAlias = tuple[Statement, ...]

@@ -8,7 +8,17 @@ from typing import NamedTuple, NoReturn
 from palisade.rego import ast
 from palisade.rego.advice import LAST, MEMBER_NOT, MEMBERS, OPERATORS_ELSEWHERE, TUPLE, WORDS_BETWEEN, of_line
 from palisade.rego.errors import PARSE_ERROR, Diagnostic, Location
-from palisade.rego.lexer import FUTURE_KEYWORDS, KEYWORDS, NEWLINE, NO_GAP, Token, tokenize
+from palisade.rego.lexer import (
+    FUTURE_KEYWORDS,
+    IMPORTABLE,
+    KEYWORDS,
+    LOGICAL,
+    NEWLINE,
+    NO_GAP,
+    NOT,
+    Token,
+    tokenize,
+)
 from palisade.rego.places import LineStarts, Places, line_starts
 
 # Terms may stand within terms this deep, and the tree of a rule be this high. Every later stage walks the
@@ -16,8 +26,8 @@ from palisade.rego.places import LineStarts, Places, line_starts
 MAX_NESTING = 100
 MAX_HEIGHT = 200
 _MOST_OF_LINE = 100_000
-_OPENING = {"(", "[", "{", "template"}  # a template string's text ends where an expression opens
-_CLOSING = {")": "(", "]": "[", "}": "{"}
+OPENING = {"(", "[", "{", "template"}  # a template string's text ends where an expression opens
+CLOSING = {")": "(", "]": "[", "}": "{"}
 TOO_DEEP = "max parsing recursion depth exceeded"
 _UNOPENED = "it closes nothing: each bracket before it is closed already"
 
@@ -52,6 +62,8 @@ class Cursor:
         self.keywords = keywords
         self.negates_whole = False
         """Whether `not` is what an import of `future.keywords.not` makes of it."""
+        self.logical: frozenset[str] = LOGICAL & keywords
+        """Those of `and` and `or` that are keywords."""
         self.lines: list[int] | LineStarts
         if part is None:
             lexed, self.lines = tokenize(source, keywords), line_starts(source)
@@ -120,10 +132,13 @@ class Cursor:
         self.token = self.tokens[self.index] = self.token._replace(kind="name")
 
     def enable(self, keywords: frozenset[str]) -> None:
-        """Makes keywords of these words from here on, as an import of `future.keywords` does."""
+        """Makes keywords of these words from here on, as an import of `future.keywords` does. `not`, which is
+        one in any module, means more then."""
+        self.negates_whole |= NOT in keywords
         if keywords <= self.keywords:
             return
         self.keywords |= keywords
+        self.logical = LOGICAL & self.keywords
         for index in range(self.index, len(self.tokens)):
             token = self.tokens[index]
             if token.kind == "name" and token.text in keywords:
@@ -196,7 +211,7 @@ class Cursor:
         """Fails at the next token, in OPA's words."""
         if self.token.kind == "illegal":
             self.fail("illegal token")
-        if not hint and (self.token.kind == "eof" or self.token.kind in _CLOSING):
+        if not hint and (self.token.kind == "eof" or self.token.kind in CLOSING):
             hint = self.unclosed("close {}") or ("" if self.depth or self.token.kind == "eof" else _UNOPENED)
             if not hint and self.index and self.tokens[self.index - 1].kind == ";":
                 hint = LAST
@@ -237,12 +252,12 @@ class Cursor:
         closed = 0
         for index in range(self.index - 1, -1, -1):
             token = self.tokens[index]
-            if token.kind in _CLOSING:
+            if token.kind in CLOSING:
                 closed += 1
-            elif token.kind in _OPENING and closed:
+            elif token.kind in OPENING and closed:
                 closed -= 1
-            elif token.kind in _OPENING:
-                if token.kind == _CLOSING.get(self.token.kind):
+            elif token.kind in OPENING:
+                if token.kind == CLOSING.get(self.token.kind):
                     return ""
                 # A template string is told of by the lexer.
                 row = self.at(token).row
@@ -269,6 +284,20 @@ def keywords_of(version: int) -> frozenset[str]:
     if version not in (0, 1):
         raise ValueError(f"Rego has the versions 0 and 1, and no {version}")
     return KEYWORDS | FUTURE_KEYWORDS if version == 1 else KEYWORDS
+
+
+def imported_keywords(clause: ast.Import) -> frozenset[str]:
+    """The words of which an import of `future.keywords` makes keywords; none for any other import."""
+    path = clause.path
+    parts = (
+        [part.value for part in path.path if isinstance(part, ast.Scalar)]
+        if isinstance(path, ast.Ref)
+        else []
+    )
+    if not isinstance(path, ast.Ref) or path.head != ast.Var("future") or parts[:1] != ["keywords"]:
+        return frozenset()
+    words = IMPORTABLE.intersection(parts[1:]) if len(parts) > 1 else IMPORTABLE
+    return words | {"in"} if "every" in words else words
 
 
 def _higher(node: ast.Node, limit: int) -> bool:

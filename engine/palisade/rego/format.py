@@ -111,7 +111,7 @@ class _Layout:
         for node in ast.walk(self.module):
             # What stands within a template string has no piece, and stays as it is.
             number = self.at(node)
-            if isinstance(node, ast.Rule | ast.Else | ast.Every):
+            if isinstance(node, ast.Rule | ast.Else | ast.Every | ast.Holds):
                 self._block(node.body)
             elif isinstance(node, ast.ArrayComprehension | ast.SetComprehension | ast.ObjectComprehension):
                 self._comprehension(number, node.body, spread)

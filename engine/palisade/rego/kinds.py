@@ -27,5 +27,6 @@ _KINDS: dict[type[ast.Node], str] = {
     ast.ArrayComprehension: "arraycomprehension",
     ast.ObjectComprehension: "objectcomprehension",
     ast.SetComprehension: "setcomprehension",
+    ast.Holds: "body",
     ast.TemplateString: "templatestring",
 }

@@ -26,8 +26,12 @@ KEYWORDS = frozenset(
     ("package", "import", "as", "default", "else", "not", "some", "with", "null", "true", "false")
 )
 FUTURE_KEYWORDS = frozenset(("contains", "every", "if", "in"))
+LOGICAL = frozenset(("and", "or"))
+"""Keywords only where they are imported."""
 NOT = "not"
 """A keyword in any module; an import makes another of it: what is negated is so with all that is in it."""
+IMPORTABLE = FUTURE_KEYWORDS | LOGICAL | {NOT}
+"""What can stand behind `import future.keywords.`; without a name all are meant."""
 
 # What OPA's messages call a token; those that are not here go by their own text.
 _TITLES = {
@@ -67,7 +71,7 @@ class Token(NamedTuple):
     @property
     def title(self) -> str:
         """How OPA's messages name it: `identifier token`, `if keyword`."""
-        if self.kind in KEYWORDS or self.kind in FUTURE_KEYWORDS:
+        if self.kind in KEYWORDS or self.kind in FUTURE_KEYWORDS or self.kind in LOGICAL:
             return f"{self.kind} keyword"
         return f"{_TITLES.get(self.kind, self.kind)} token"
 

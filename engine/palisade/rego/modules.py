@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from palisade.rego import ast
 from palisade.rego.annotations import AnnotationError, Target, annotation, blocks
-from palisade.rego.cursor import TOO_DEEP, ParseError, Part, keywords_of
+from palisade.rego.cursor import TOO_DEEP, ParseError, Part, imported_keywords, keywords_of
 from palisade.rego.errors import COMPILE_ERROR, CompileError, Diagnostic
 from palisade.rego.kinds import kind_of
-from palisade.rego.lexer import FUTURE_KEYWORDS, NEWLINE, NOT
+from palisade.rego.lexer import FUTURE_KEYWORDS, IMPORTABLE, NEWLINE
 from palisade.rego.rules import RuleParser
 
 _LANGUAGE = ("future", "rego")
-_LOGICAL = frozenset(("and", "or"))
 _ROOTS = ("data", "future", "input", "rego")
 _PACKAGE_HINT = "a module starts with `package` and its name"
 
@@ -217,20 +216,16 @@ class ModuleParser(RuleParser):
         self.enable(FUTURE_KEYWORDS)
 
     def future_import(self, clause: ast.Import) -> None:
-        """`import future.keywords` and `import future.keywords.in`. The first means `not`, too, as in OPA."""
+        """`import future.keywords` and `import future.keywords.in`. The first means all, as in OPA."""
         at = self.span(clause.path)
         parts = self.strings(clause.path.path) if isinstance(clause.path, ast.Ref) else []
         if parts[:1] != ["keywords"]:
             self.fail("invalid import, must be `future.keywords`", at)
         if clause.alias is not None:
             self.fail("`future` imports cannot be aliased", at)
-        known = FUTURE_KEYWORDS | {NOT}
-        words = frozenset(parts[1:]) or known
-        if len(parts) > 2 or not words <= known:
-            hint = "`and` and `or` are not supported: write a rule for each case" if words <= _LOGICAL else ""
-            self.fail(f"unexpected keyword, must be one of [{' '.join(sorted(known))}]", at, hint)
-        self.negates_whole |= NOT in words
-        self.enable(words | {"in"} if "every" in words else words)
+        if len(parts) > 2 or not IMPORTABLE.issuperset(parts[1:]):
+            self.fail(f"unexpected keyword, must be one of [{' '.join(sorted(IMPORTABLE))}]", at)
+        self.enable(imported_keywords(clause))
 
     def check_duplicate(self, clause: ast.Import) -> None:
         """Two imports must not share a name; v0 takes the last."""

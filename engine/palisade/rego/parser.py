@@ -7,9 +7,11 @@ values, `StatementParser` bodies, `RuleParser` rules and `ModuleParser` files.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from palisade.rego import ast
 from palisade.rego.collector import collector_paused
-from palisade.rego.cursor import keywords_of
+from palisade.rego.cursor import imported_keywords, keywords_of
 from palisade.rego.fragments import FragmentParser
 from palisade.rego.modules import ModuleParser
 from palisade.rego.reading_on import read_on
@@ -40,9 +42,15 @@ def parse_module(
         return ModuleParser(source, file, version).run(lenient=lenient)
 
 
-def parse_query(source: str, file: str = "<query>", *, version: int = 1) -> ast.Body:
-    """The statements of a query, such as `data.a.p = x; x > 1`. Raises CompileError."""
-    return FragmentParser(source, file, keywords_of(version)).query()
+def parse_query(
+    source: str, file: str = "<query>", *, version: int = 1, imports: Iterable[ast.Import] = ()
+) -> ast.Body:
+    """The statements of a query, such as `data.a.p = x; x > 1`, in which the imports have made keywords of
+    words. Raises CompileError."""
+    parser = FragmentParser(source, file, keywords_of(version))
+    for each in imports:
+        parser.enable(imported_keywords(each))
+    return parser.query()
 
 
 def parse_term(source: str, file: str = "<term>") -> ast.Term:

@@ -247,7 +247,8 @@ class Policy:
         return found
 
     def _entrypoint(self, query: str, package: Sequence[str], imports: Sequence[ast.Import]) -> Entrypoint:
-        body = check_query(parse_query(query), self.checked, package=package, imports=imports, source=query)
+        parsed = parse_query(query, imports=imports)
+        body = check_query(parsed, self.checked, package=package, imports=imports, source=query)
         return Entrypoint("query", body)
 
     def _plan(self, entrypoints: Sequence[Entrypoint], memory: Memory | None = None) -> ir.Policy:

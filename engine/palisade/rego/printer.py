@@ -139,6 +139,10 @@ def print_object_comprehension(term: ast.ObjectComprehension) -> str:
     return f"{{{key}: {value} | {print_body(term.body)}}}"
 
 
+def print_holds(term: ast.Holds) -> str:
+    return f"{{ {print_body(term.body)} }}"
+
+
 def print_call(term: ast.Call) -> str:
     """Infix where the builtin has a sign."""
     level, args = binding(term), term.args
@@ -164,6 +168,7 @@ _TERMS: dict[type[ast.Node], Callable[[Any], str]] = {
     ast.ArrayComprehension: print_array_comprehension,
     ast.SetComprehension: print_set_comprehension,
     ast.ObjectComprehension: print_object_comprehension,
+    ast.Holds: print_holds,
     ast.Call: print_call,
 }
 
@@ -198,11 +203,31 @@ def _without_modifiers(statement: ast.Statement, *, first: bool) -> str:
         case ast.SomeIn(key=key, value=value, collection=collection):
             pattern = ", ".join(print_term(each, RELATION) for each in (key, value) if each is not None)
             return f"some {pattern} in {print_term(collection, RELATION)}"
+        case ast.Logical():
+            text = _joined(statement, first=first)
+            return f"({text})" if statement.negated else text
         case ast.Every(key=key, value=value, domain=domain, body=body):
             pattern = ", ".join(print_var(each) for each in (key, value) if each is not None)
             return f"every {pattern} in {print_term(domain, RELATION)} {{ {print_body(body)} }}"
         case _:
             raise TypeError(f"a {type(statement).__name__} is no statement")
+
+
+def _joined(node: ast.Logical, *, first: bool) -> str:
+    """`and` binds tighter than `or`, and both to the left."""
+    left, right = _side(node.left, first=first), _side(node.right, first=False)
+    if isinstance(node.left, ast.Logical) and node.operator == "and" != node.left.operator:
+        left = f"({left})"
+    if isinstance(node.right, ast.Logical) and (node.operator == "and" or node.right.operator == "or"):
+        right = f"({right})"
+    return f"{left} {node.operator} {right}"
+
+
+def _side(node: ast.Statement, *, first: bool) -> str:
+    """A side of `and` or `or`, where a brace opens a body."""
+    text = print_statement(node, first=first)
+    own = isinstance(node, ast.Expression) and isinstance(node.term, ast.Holds)
+    return f"({text})" if text.startswith("{") and not (own or isinstance(node, ast.Logical)) else text
 
 
 # Rules and modules

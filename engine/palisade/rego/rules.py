@@ -11,7 +11,7 @@ from palisade.rego.advice import OPERATORS_ELSEWHERE, WORDS_BETWEEN, of_line
 from palisade.rego.cursor import ParseError, Part
 from palisade.rego.errors import Diagnostic, Location
 from palisade.rego.kinds import kind_of
-from palisade.rego.lexer import NEWLINE, NO_GAP
+from palisade.rego.lexer import LOGICAL, NEWLINE, NO_GAP
 from palisade.rego.statements import StatementParser
 from palisade.rego.terms import INFIX
 
@@ -86,7 +86,7 @@ class RuleParser(StatementParser):
         if self.token.kind == "default" and not self.heads_reference:
             self.advance()
             return [self.default_rule(start)]
-        if self.heads_reference:
+        if self.heads_reference or self.token.kind in LOGICAL:
             self.take_keyword_as_name()
         if self.token.kind == "contains":
             self.fail("contains keyword cannot be used for rule name")
@@ -187,6 +187,8 @@ class RuleParser(StatementParser):
             if self.token.kind == "eof":
                 self.unexpected("rule body expected")
             return (self.statement(),)
+        if self.logical and self.is_operand():
+            return (self.statement(),)
         mark = self.mark()
         if not self.opens_comprehension():
             self.rewind(mark)
@@ -285,7 +287,7 @@ class RuleParser(StatementParser):
 
     def default_rule(self, start: int) -> ast.Rule:
         """`default p := 1`, `default f(_) := 1`."""
-        if self.heads_reference:
+        if self.heads_reference or self.token.kind in LOGICAL:
             self.take_keyword_as_name()
         if self.token.kind != "name":
             self.unexpected("expected rule head name")

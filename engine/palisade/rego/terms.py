@@ -191,6 +191,13 @@ class TermParser(CollectionParser, ABC):
             name = self.wildcard(token.start)
         return ast.Var(name, loc=self.at(token))
 
+    def called_keyword(self) -> ast.Var:
+        """`and` and `or` as names of functions, and of rules: where something follows at once."""
+        after = self.following()
+        if after.gap != NO_GAP or after.kind not in ("(", ".", "["):
+            self.unexpected()
+        return self.variable()
+
     def wildcard(self, place: Hashable) -> str:
         """The name of the `_` at this place."""
         return self.wildcards.setdefault(place, f"${len(self.wildcards)}")
@@ -276,6 +283,8 @@ class TermParser(CollectionParser, ABC):
 _OPERANDS: dict[str, Callable[[TermParser], ast.Term]] = {
     "name": TermParser.variable,
     "contains": TermParser.variable,  # a keyword in the heads of rules only
+    "and": TermParser.called_keyword,
+    "or": TermParser.called_keyword,
     "string": TermParser.string,
     "number": TermParser.number,
     "-": TermParser.negative,

@@ -110,12 +110,37 @@ def _body(body: ast.Body) -> list[Tree]:
 
 
 def _statement(node: ast.Statement, index: int) -> Tree:
-    tree: Tree = {"index": index, "terms": _terms(node)}
-    if node.negated:
+    terms: Any
+    if node.whole:
+        inner = replace(node, negated=False, whole=False, withs=())
+        terms = {"type": "not", "explicit_body": _has_body(node), "body": _side(inner)}
+    else:
+        terms = _logical(node) if isinstance(node, ast.Logical) else _terms(node)
+    tree: Tree = {"index": index, "terms": terms}
+    if node.negated and not node.whole:
         tree["negated"] = True
     if node.withs:
         tree["with"] = [{"target": _target(each.target), "value": _term(each.value)} for each in node.withs]
     return tree
+
+
+def _logical(node: ast.Logical) -> Tree:
+    tree: Tree = {"type": node.operator, "lhs": _side(node.left), "rhs": _side(node.right)}
+    for name, side in (("explicit_lhs", node.left), ("explicit_rhs", node.right)):
+        if _has_body(side) and not side.negated:
+            tree[name] = True
+    return tree
+
+
+def _side(node: ast.Statement) -> list[Tree]:
+    """What stands on a side of `and` and `or`, or behind `not`: a body in braces or a statement."""
+    if isinstance(node, ast.Expression) and isinstance(node.term, ast.Holds) and not node.negated:
+        return _body(node.term.body)
+    return [_statement(node, 0)]
+
+
+def _has_body(node: ast.Statement) -> bool:
+    return isinstance(node, ast.Expression) and isinstance(node.term, ast.Holds)
 
 
 def _target(node: ast.Var | ast.Ref) -> Tree:
@@ -189,3 +214,4 @@ def _term(node: ast.Term) -> Tree:
         case ast.TemplateString():
             parts = [_string(part) if isinstance(part, str) else _term(part) for part in node.parts]
             return {"type": "templatestring", "value": {"parts": parts, "multi_line": node.raw}}
+    raise AssertionError(f"a {type(node).__name__} is no term by itself")

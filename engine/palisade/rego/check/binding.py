@@ -353,6 +353,7 @@ _VALUES: dict[type, Callable[[Binder, Any], bool]] = {
     ast.ArrayComprehension: Binder._closed,
     ast.SetComprehension: Binder._closed,
     ast.ObjectComprehension: Binder._closed,
+    ast.Holds: Binder._closed,
 }
 
 _STATEMENTS: dict[type, Callable[[Binder, Any], bool]] = {

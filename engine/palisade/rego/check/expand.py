@@ -216,7 +216,7 @@ def _sorted(terms: Sequence[ast.Term]) -> list[int]:
 
 _KINDS = (
     *(ast.Array, ast.Object, ast.Set, ast.ArrayComprehension, ast.ObjectComprehension),
-    *(ast.SetComprehension, ast.Call, ast.TemplateString),
+    *(ast.SetComprehension, ast.Call, ast.TemplateString, ast.Holds),
 )
 """Terms that are neither constants, variables nor references, in their order."""
 

@@ -224,6 +224,10 @@ class TypeChecker(References):
         self._within(term.body)
         return t.bounded(t.Object((), (self.type_of(term.key) or ANY, self.type_of(term.value) or ANY)))
 
+    def _holds(self, term: ast.Holds) -> Type:
+        self._within(term.body)
+        return t.BOOLEAN
+
     # Calls ----------------------------------------------------------------------------------------------
 
     def _call(self, term: ast.Call) -> Type | None:
@@ -292,6 +296,7 @@ _TYPES: dict[type, Callable[[TypeChecker, AnyNode], Type | None]] = {
     ast.ArrayComprehension: TypeChecker._array_comprehension,
     ast.SetComprehension: TypeChecker._set_comprehension,
     ast.ObjectComprehension: TypeChecker._object_comprehension,
+    ast.Holds: TypeChecker._holds,
 }
 
 _STATEMENTS: dict[type, Callable[[TypeChecker, AnyNode], None]] = {

@@ -13,6 +13,7 @@ from operator import is_
 from typing import Any
 
 from palisade.rego import ast
+from palisade.rego.check import logic
 from palisade.rego.check.assigned import assigned
 from palisade.rego.check.levels import ARGUMENT, DECLARED, SEEN, TAKEN, TO_DO, Level, Locals
 from palisade.rego.check.problems import Problems
@@ -241,6 +242,11 @@ class Scope:
             key, value, domain, body, negated=node.negated, whole=node.whole, withs=withs, loc=node.loc
         )
 
+    def _logical(self, node: ast.Logical) -> ast.Statement:
+        for each, operator in logic.assignments(node):
+            self.error(f"cannot assign vars inside implicit {operator} operand", each, logic.IN_BRACES)
+        return self._expression(logic.holding(node))
+
     def _bound(self, var: ast.Var, node: ast.Every) -> ast.Var:
         if var.is_wildcard:
             self.locals_seen = True
@@ -382,6 +388,7 @@ _TERMS: dict[type, Callable[[Scope, Any], ast.Term]] = {
     ast.ArrayComprehension: Scope._comprehension,
     ast.SetComprehension: Scope._comprehension,
     ast.ObjectComprehension: Scope._comprehension,
+    ast.Holds: Scope._comprehension,
 }
 
 _STATEMENTS: dict[type, Callable[[Scope, Any], ast.Statement | None]] = {
@@ -391,4 +398,5 @@ _STATEMENTS: dict[type, Callable[[Scope, Any], ast.Statement | None]] = {
     ast.Some: Scope._some,
     ast.SomeIn: Scope._some_in,
     ast.Every: Scope._every,
+    ast.Logical: Scope._logical,
 }

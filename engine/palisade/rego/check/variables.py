@@ -6,7 +6,8 @@ from collections.abc import Container, Iterable, Iterator
 
 from palisade.rego import ast
 
-COMPREHENSIONS = (ast.ArrayComprehension, ast.SetComprehension, ast.ObjectComprehension)
+COMPREHENSIONS = (ast.ArrayComprehension, ast.SetComprehension, ast.ObjectComprehension, ast.Holds)
+"""Terms with a body of their own."""
 
 
 def variables(node: ast.Node, builtins: Container[str] = ()) -> Iterator[str]:

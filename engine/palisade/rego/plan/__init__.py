@@ -18,6 +18,7 @@ from types import MappingProxyType
 
 from palisade.rego import ast, ir
 from palisade.rego.check.model import CheckedSet, Path
+from palisade.rego.check.variables import COMPREHENSIONS
 from palisade.rego.collector import collector_paused
 from palisade.rego.plan import by_key, closures, refs, rules, statements, terms, tree
 from palisade.rego.plan.conflicts import Errors, Pairs
@@ -29,7 +30,6 @@ from palisade.rego.plan.taken_whole import Uses, compared, taken_whole
 
 __all__ = ["Entrypoint", "PlanError", "Planner", "plan", "rule_entrypoint"]
 
-_CLOSURES = (ast.ArrayComprehension, ast.SetComprehension, ast.ObjectComprehension)
 _KINDS = (closures, refs, statements, terms)  # Importing them teaches `scope.TERMS` and `search.STATEMENTS`.
 
 
@@ -124,6 +124,6 @@ def _variables(node: ast.Node) -> Iterator[str]:
     elif isinstance(node, ast.Call):
         for arg in node.args:
             yield from _variables(arg)
-    elif not isinstance(node, (ast.With, *_CLOSURES)):  # `with` binds nothing, and may name a function
+    elif not isinstance(node, (ast.With, *COMPREHENSIONS)):  # `with` binds nothing, and may name a function
         for child in node.children():
             yield from _variables(child)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from palisade.rego import ast, ir
-from palisade.rego.plan.scope import TERMS, Scope, term
+from palisade.rego.plan.scope import TERMS, TRUE, Scope, term
 from palisade.rego.plan.search import Statements, body
 
 TEMPLATE = "internal.template_string"
@@ -63,6 +63,17 @@ def _object(scope: Scope, node: ast.ObjectComprehension) -> ir.Operand:
 
     _search(scope, statements, insert)
     return ir.Local(target)
+
+
+def holds(scope: Scope, node: ast.Holds, *, negated: bool = False) -> None:
+    """Goes on where the body holds, or does not: once, and binds nothing.
+
+    All ways in which it may hold are tried, as OPA does behind `not`; of sides of `and` and `or` it tries
+    them until one holds, so that a conflict in a later one is no error there.
+    """
+    found = scope.reset()
+    _search(scope, node.body, lambda: scope.add(ir.AssignVarStmt(TRUE, found, **scope.at)))
+    scope.add((ir.IsUndefinedStmt if negated else ir.IsDefinedStmt)(found, **scope.at))
 
 
 # Text with holes ----------------------------------------------------------------------------------------

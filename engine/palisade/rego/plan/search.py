@@ -72,6 +72,9 @@ def _unmodified(scope: Scope, node: ast.Statement) -> None:
     if not node.negated:
         STATEMENTS[type(node)](scope, node)
         return
+    if type(node) is ast.Expression and type(node.term) is ast.Holds:
+        STATEMENTS[ast.Expression](scope, node)
+        return
     mark, at = scope.mark(), scope.at
     scope.open(lambda block: ir.NotStmt(block, **at))
     # What OPA evaluates outside of a negation has been taken out of it by the checker.

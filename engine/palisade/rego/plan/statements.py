@@ -17,6 +17,8 @@ def _expression(scope: Scope, node: ast.Expression) -> None:
         closures.show(scope, value)
     elif isinstance(value, ast.Call):
         calls.statement(scope, value)
+    elif isinstance(value, ast.Holds):
+        closures.holds(scope, value, negated=node.negated)
     elif not isinstance(value, ast.Scalar) or value.value is False:
         calls.not_false(scope, term(scope, value))
 

@@ -290,7 +290,7 @@ class Uses:
             self._take(each, _WHOLE)
 
     @_take.register
-    def _(self, node: ast.ArrayComprehension | ast.SetComprehension, use: _Use) -> None:
+    def _(self, node: ast.ArrayComprehension | ast.SetComprehension | ast.Holds, use: _Use) -> None:
         self._take(node.term, _WHOLE)
         self._statements(node.body)
 

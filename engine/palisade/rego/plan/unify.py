@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from palisade.rego import ast, ir
-from palisade.rego.check.variables import level_variables
+from palisade.rego.check.variables import COMPREHENSIONS, level_variables
 from palisade.rego.plan.scope import FALSE, Scope, has_unbound, is_unbound, term
 from palisade.rego.plan.taken_whole import may_collide
 
-_CLOSURES = (ast.ArrayComprehension, ast.SetComprehension, ast.ObjectComprehension, ast.TemplateString)
+_CLOSURES = (*COMPREHENSIONS, ast.TemplateString)
 
 
 def unify(scope: Scope, left: ast.Term, right: ast.Term) -> None:
