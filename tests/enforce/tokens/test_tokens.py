@@ -10,9 +10,12 @@ from typing import Any
 
 import pytest
 from effort import some
+from jwt.algorithms import RSAAlgorithm
 from signed_tokens import EC, OTHER, PEM, RSA, SECRET, encoded, jwk, signed
 from stand import Sent, Stand, in_memory
 
+from palisade.enforce.envoy.tokens.keys import key_set, key_witness
+from palisade.rego.builtins.jwk import verification_keys
 from palisade.rego.text import dumps
 
 JWKS = dumps(
@@ -364,3 +367,12 @@ allow if {{ count(answer) == 3; answer[1] == {{}}; startswith(http_request.path,
         for event in stand.log(len(asked))
     }
     assert told == {path: native for path, (_, native) in asked.items()}
+
+
+def test_a_set_with_a_private_key_is_the_engines() -> None:
+    """Envoy would verify by its public part what `io.jwt.verify_*` takes no private key for."""
+    private = RSAAlgorithm.to_jwk(RSA, as_dict=True)
+    for keys in ([private], [jwk(RSA, kid="one"), {**private, "kid": "own"}]):
+        text = dumps({"keys": keys})
+        assert verification_keys(text)[-1].is_private
+        assert (key_set(text, "RS256"), key_witness(text, "RS256")) == (None, "")

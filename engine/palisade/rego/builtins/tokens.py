@@ -114,7 +114,8 @@ def _verify_with_keys(jwt: Value, keys: Value, algorithm: str) -> bool:
     header = token.decoded_header()
     _critical(header)
     chosen = _candidates(candidates, _text(header, "kid"), _text(header, "alg"))
-    return any(jws.verify(each.key, algorithm, token.message, signature) for each in chosen)
+    public = (each.key for each in chosen if not each.is_private)
+    return any(jws.verify(key, algorithm, token.message, signature) for key in public)
 
 
 for _algorithm in sorted(ALGORITHMS):

@@ -218,7 +218,7 @@ class _Substituting:
     def _key(self, found: VerificationKey) -> OwnKey | None:
         """Ours in place of a public key: of the same kind, and the same one for the same."""
         public = found.key
-        if isinstance(public, bytes):
+        if public is None or isinstance(public, bytes):
             return None
         kind = kind_of(public)
         if not kind:

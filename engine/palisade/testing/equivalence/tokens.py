@@ -178,7 +178,7 @@ def signers_of(
                 found[token.name] = SecretIssuer(token, base64url_decode(jwk["k"]))
                 continue
             (key,) = verification_keys(dumps(jwk))
-            ours = None if isinstance(key.key, bytes) else own.of(key.key)
+            ours = None if key.key is None or isinstance(key.key, bytes) else own.of(key.key)
             if ours is not None:
                 used.append(ours)
                 name = f"{token.name}.{at}"

@@ -33,6 +33,8 @@ def key_set(text: str, algorithm: str) -> str | None:
         found = verification_keys(text)
     except BuiltinError:
         return None
+    if any(each.is_private for each in found):
+        return None  # which `io.jwt.verify_*` does not take
     named = [each.key_id for each in found]
     if any(named) and (not all(named) or len(set(named)) < len(named)):
         return None
@@ -74,7 +76,7 @@ def key_witness(text: str, algorithm: str) -> str:
         found = verification_keys(text)
     except BuiltinError:
         return ""
-    if len(found) > MOST_KEYS:
+    if len(found) > MOST_KEYS or any(each.is_private for each in found):
         return ""
     jwks: list[Mapping[str, Any]] = []
     for each in found:
