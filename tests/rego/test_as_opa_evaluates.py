@@ -129,6 +129,8 @@ def test_keys_of_patterns_are_looked_up_before_their_values(opa: OpaAnswers, rul
         *("one([c[data.keys[_]], none]) == 1", "one([none, c[data.keys[_]]]) == 1"),
         *("one([c[data.keys[x]], none]) == 1", "one({none: c[one(data.keys[_])]})"),
         *("one(c[data.keys[_]]) == none[_]", "x := [[none[_]], [c[data.keys[_]]]]"),
+        *("one([c[x], none]) == x", "one([c[x], none]) == [x, 1]", "[x, c[x]] = input.zz"),
+        *("one([c[x], none[x]]) == 1", "one([none[x], c[x]]) == 1", "walk(none, [[x], c[x]])"),
     ],
 )
 def test_keys_that_rules_make_are_evaluated_before_anything_is_looked_up(opa: OpaAnswers, found: str) -> None:

@@ -42,8 +42,8 @@ class _Parts(Expander):
         super().__init__(self._name, scope.program.decls)
         self._scope = scope
         self._given: set[str] = set()
-        self._left: set[str] = set()
-        """The variables of parts that stay where they are: what loops behind these is not put before them."""
+        self._left: list[ast.Term] = []
+        """Parts that stay where they are: what loops over their variables behind them is not put before."""
         self._often = Counter(each.name for each in ast.walk(node) if isinstance(each, ast.Var))
 
     def _name(self) -> str:
@@ -54,17 +54,27 @@ class _Parts(Expander):
 
     def _may_stand_before(self, term: ast.Term) -> bool:
         """Whether it waits for no variable that another part of the statement gives its value."""
-        unbound = {name for name in level_variables((term,), self.builtins) if not self._is_bound(name)}
+        unbound = self._unbound(term)
         if not unbound:
             return True
-        loops = isinstance(term, ast.Ref | ast.Call) and all(self._often[name] == 1 for name in unbound)
-        is_first = _runs_over(term, unbound) or self._left <= unbound
+        around = {
+            name
+            for each in self._left
+            if not any(part == term for part in ast.walk(each))
+            for name in self._unbound(each)
+        }
+        gives = _runs_over(term, unbound)
+        alone = all(self._often[name] == 1 for name in unbound) or (gives and around.isdisjoint(unbound))
+        loops = isinstance(term, ast.Ref | ast.Call) and alone
+        is_first = gives or around <= unbound
         if not (loops and is_first and _may_fail(self._scope, term)):
-            self._left |= unbound
+            self._left.append(term)
             return False
-        self._left -= unbound
         self._given |= unbound
         return True
+
+    def _unbound(self, term: ast.Term) -> set[str]:
+        return {name for name in level_variables((term,), self.builtins) if not self._is_bound(name)}
 
     def _is_bound(self, name: str) -> bool:
         return name in self._scope.vars or name in self._given or name in ("data", "input")
