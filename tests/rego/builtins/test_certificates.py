@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from opa_answers import OpaAnswers
 
 from palisade.rego.builtins import Context, private_keys
 
@@ -30,8 +31,13 @@ class Authority:
     """A key with a certificate, which may issue others."""
 
     def __init__(
-        self, name: str, issuer: Authority | None = None, *extensions: x509.ExtensionType, ca: bool = True
-    ):
+        self,
+        name: str,
+        issuer: Authority | None = None,
+        *extensions: x509.ExtensionType,
+        ca: bool | None = True,
+        critical: bool = False,
+    ) -> None:
         self.key = ec.generate_private_key(ec.SECP256R1())
         self.name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         parent = issuer or self
@@ -43,10 +49,11 @@ class Authority:
             .serial_number(x509.random_serial_number())
             .not_valid_before(START)
             .not_valid_after(END)
-            .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
         )
+        if ca is not None:
+            builder = builder.add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
         for extension in extensions:
-            builder = builder.add_extension(extension, critical=False)
+            builder = builder.add_extension(extension, critical=critical)
         self.certificate = builder.sign(parent.key, hashes.SHA256())
 
     @property
@@ -115,9 +122,85 @@ def test_a_chain_holds(call: Any) -> None:
 
 STRANGER = Authority("root")
 NO_CA = Authority("no-ca", ROOT, ca=False)
+SILENT = Authority("silent", ca=None)
 CLIENT = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])
 WITHIN = x509.NameConstraints([x509.DNSName("example.org")], None)
 NARROW = Authority("narrow", ROOT, WITHIN)
+
+
+OF_POLICY = x509.CertificatePolicies([x509.PolicyInformation(x509.ObjectIdentifier("1.2.3"), None)])
+ASKS = x509.PolicyConstraints(0, None)
+CASES: dict[str, tuple[list[x509.ExtensionType], list[x509.ExtensionType]]] = {
+    # Of an authority below the root, and of the leaf.
+    "permitted": ([x509.NameConstraints([x509.DNSName("example.com")], None)], [NAMES]),
+    "permitted below": ([x509.NameConstraints([x509.DNSName(".example.com")], None)], [NAMES]),
+    "excluded by a star": ([x509.NameConstraints(None, [x509.DNSName("a.example.com")])], [NAMES]),
+    "excluded elsewhere": ([x509.NameConstraints(None, [x509.DNSName("a.b.example.com")])], [NAMES]),
+    "permitted URI": ([x509.NameConstraints([x509.UniformResourceIdentifier("d")], None)], [NAMES]),
+    "excluded URI": ([x509.NameConstraints(None, [x509.UniformResourceIdentifier("d")])], [NAMES]),
+    "permitted address": (
+        [x509.NameConstraints([x509.RFC822Name("b.c")], None)],
+        [x509.SubjectAlternativeName([x509.RFC822Name("A@B.c")])],
+    ),
+    "mailbox": (
+        [x509.NameConstraints([x509.RFC822Name("a@b.c")], None)],
+        [x509.SubjectAlternativeName([x509.RFC822Name("A@b.c")])],
+    ),
+    "no domain": (
+        [x509.NameConstraints(None, [x509.DNSName("b.c")])],
+        [x509.SubjectAlternativeName([x509.UniformResourceIdentifier("urn:x")])],
+    ),
+    "a dot at the end": (
+        [x509.NameConstraints(None, [x509.DNSName("b.c")])],
+        [x509.SubjectAlternativeName([x509.DNSName("a.example.com.")])],
+    ),
+    "no policy": ([ASKS], []),
+    "a policy": ([ASKS, OF_POLICY], [OF_POLICY]),
+    "asked by the leaf": ([], [ASKS]),
+    "asked by the leaf, of all": ([OF_POLICY], [ASKS, OF_POLICY]),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("critical", [False, True])
+def test_chains_hold_that_hold_in_opa(call: Any, opa: OpaAnswers, case: str, critical: bool) -> None:
+    """Names that Go does not take and policies that a chain must go by let too much pass here."""
+    for_authority, for_leaf = CASES[case]
+    between = Authority("between", ROOT, *for_authority, critical=critical)
+    leaf = Authority("leaf", between, *for_leaf, ca=False, critical=critical)
+    _compare(call, opa, ROOT.pem + between.pem + leaf.pem)
+
+
+def test_names_of_other_kinds_are_not_understood(call: Any, opa: OpaAnswers) -> None:
+    other = x509.DirectoryName(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "x")]))
+    for extension in (x509.SubjectAlternativeName([other]), x509.NameConstraints([other], None)):
+        for critical in (False, True):
+            leaf = Authority("leaf", ROOT, extension, ca=False, critical=critical)
+            _compare(call, opa, ROOT.pem + leaf.pem)
+
+
+def test_a_root_may_be_the_leaf(call: Any, opa: OpaAnswers) -> None:
+    """Of itself alone the chain is made, also where it is signed by another; a renewed one is in none."""
+    alone = Authority("alone", MIDDLE, ca=False)
+    for text in (alone.pem * 2, alone.pem + ROOT.pem + alone.pem, ROOT.pem * 2, ROOT.pem + MIDDLE.pem * 2):
+        _compare(call, opa, text)
+
+
+@pytest.mark.parametrize(
+    "name", ["é.example.com", "a.example.com.", "a.example.com..", "-a.example.com", "."]
+)
+def test_names_are_those_that_go_takes(call: Any, opa: OpaAnswers, name: str) -> None:
+    _compare(call, opa, ROOT.pem + MIDDLE.pem + LEAF.pem, name)
+
+
+def _compare(call: Any, opa: OpaAnswers, text: str, name: str = "") -> None:
+    options = {"CurrentTime": NOW.now_ns, "DNSName": name}
+    asked = "crypto.x509.parse_and_verify_certificates_with_options"
+    found, chain = call(asked, text, options)
+    told = "[x[0], [y.Subject.CommonName | some y in x[1]]]"
+    source = f"package p\n\nr := {told} if x := {asked}(input[0], input[1])"
+    theirs = opa.ask(source, [text, options], ["r"])
+    assert theirs == [[[found, [each["Subject"]["CommonName"] for each in chain]]]]
 
 
 @pytest.mark.parametrize(
@@ -127,6 +210,8 @@ NARROW = Authority("narrow", ROOT, WITHIN)
         ([ROOT, LEAF], {}),
         ([ROOT], {}),
         ([ROOT, NO_CA, Authority("leaf", NO_CA, ca=False)], {}),
+        ([NO_CA, Authority("leaf", NO_CA, ca=False)], {}),
+        ([SILENT, Authority("leaf", SILENT, ca=False)], {}),
         ([ROOT, Authority("leaf", ROOT, CLIENT, ca=False)], {}),
         ([ROOT, NARROW, Authority("leaf", NARROW, NAMES, ca=False)], {}),
         ([ROOT, MIDDLE, LEAF], {"CurrentTime": _ns(END + timedelta(days=1))}),
@@ -140,6 +225,8 @@ NARROW = Authority("narrow", ROOT, WITHIN)
         "gap",
         "alone",
         "no-authority",
+        "no-authority-as-root",
+        "silent-root",
         "usage",
         "constraint",
         "late",
