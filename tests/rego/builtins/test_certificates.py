@@ -15,6 +15,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from opa_answers import OpaAnswers
 
 from palisade.rego.builtins import Context, private_keys
+from palisade.rego.errors import BuiltinError
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 END = START + timedelta(days=10)
@@ -79,6 +80,51 @@ def test_shows_what_go_shows(call: Any) -> None:
     assert tree["SerialNumber"] == LEAF.certificate.serial_number
     assert (tree["IsCA"], tree["Version"], tree["SignatureAlgorithm"]) == (False, 3, 10)
     assert base64.b64decode(tree["Raw"]) == LEAF.certificate.public_bytes(Encoding.DER)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        *(
+            "spiffe://d/w",
+            "http://u:p@h:8/p?q#f",
+            "urn:x:y",
+            "http://h?",
+            "http://h/a%20b/%2Fc",
+            "x:///p",
+            "x:?q",
+        ),
+        *(
+            "//h/p",
+            "/p",
+            "p",
+            "http://[::1]:80/",
+            "HTTP://H/P#f%20(g)",
+            "http://u@h/%C3%A9",
+            "x:/p",
+            "http://h%zz/",
+        ),
+    ],
+)
+def test_shows_uris_as_go_does(call: Any, opa: OpaAnswers, uri: str) -> None:
+    """A policy that asks for the host of a SPIFFE ID, `URIs[0].Host`, found nothing."""
+    text = Authority("leaf", ROOT, x509.SubjectAlternativeName([x509.UniformResourceIdentifier(uri)])).pem
+    source = "package p\n\nr := crypto.x509.parse_certificates(input)[0].URIs"
+    try:
+        found = [call("crypto.x509.parse_certificates", text)[0]["URIs"]]
+    except BuiltinError:
+        found = []
+    assert opa.ask(source, text, ["r"]) == [found]
+
+
+def test_a_certificate_of_a_curve_that_go_does_not_know_is_none(fails: Any) -> None:
+    name = ROOT.name
+    key = ec.generate_private_key(ec.SECP256K1()).public_key()
+    builder = x509.CertificateBuilder(
+        name, name, key, 1, START.replace(tzinfo=None), END.replace(tzinfo=None)
+    )
+    text = builder.sign(ROOT.key, hashes.SHA256()).public_bytes(Encoding.PEM).decode()
+    assert "unsupported elliptic curve" in fails("crypto.x509.parse_certificates", text)
 
 
 def test_takes_pem_and_der_in_base64(call: Any) -> None:

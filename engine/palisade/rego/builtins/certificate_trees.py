@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID, SignatureAlgorithmOID
 
+from palisade.rego.builtins.uris import url_tree
 from palisade.rego.values import Value
 
 Tree: TypeAlias = dict[str, Value]
@@ -238,7 +239,7 @@ def _alternative_names(extensions: x509.Extensions) -> Tree:
         "DNSNames": _or_null(names(x509.DNSName)) if names else None,
         "EmailAddresses": _or_null(names(x509.RFC822Name)) if names else None,
         "IPAddresses": _or_null(str(each) for each in names(x509.IPAddress)) if names else None,
-        "URIs": _or_null({"Raw": each} for each in names(x509.UniformResourceIdentifier)) if names else None,
+        "URIs": _or_null(map(url_tree, names(x509.UniformResourceIdentifier))) if names else None,
     }
 
 

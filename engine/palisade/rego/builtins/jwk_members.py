@@ -37,7 +37,7 @@ _NAMED = frozenset(
 )
 """The algorithms that a key may name, most of them of encryption."""
 _NO_SPACE = dict.fromkeys(map(ord, " \t\r\n\v\f"))
-_OF_CERTIFICATES = ("secp224r1", "secp256r1", "secp384r1", "secp521r1")
+CERTIFIED = ("secp224r1", "secp256r1", "secp384r1", "secp521r1")
 _CURVES = {"P-256": ec.SECP256R1(), "P-384": ec.SECP384R1(), "P-521": ec.SECP521R1()}
 
 
@@ -166,7 +166,7 @@ def _certificates(texts: list[str]) -> None:
             certificate = x509.load_der_x509_certificate(der)
             with suppress(UnsupportedAlgorithm):
                 key = certificate.public_key()
-                if isinstance(key, ec.EllipticCurvePublicKey) and key.curve.name not in _OF_CERTIFICATES:
+                if isinstance(key, ec.EllipticCurvePublicKey) and key.curve.name not in CERTIFIED:
                     _refuse(f"the x5c of a key has a certificate of the curve {key.curve.name}")
         except ValueError as error:
             _refuse(f"the x5c of a key: {error}")

@@ -35,6 +35,35 @@ def uri_is_valid(uri: Value) -> bool:
     return True
 
 
+def url_tree(text: str) -> dict[str, Value]:
+    """As Go's encoder writes a URL. Raises BuiltinError."""
+    try:
+        parts = _parse(text)
+    except _WrongError as wrong:
+        raise BuiltinError(f"parse {quote(text)}: {wrong}") from wrong
+    rest, _, fragment = text.partition("#")
+    scheme, rest = _scheme(rest)
+    rest, mark, query = rest.partition("?")
+    is_opaque = bool(scheme) and not rest.startswith("/")
+    has_host = not is_opaque and rest.startswith("//") and bool(scheme or not rest.startswith("///"))
+    authority, slash, behind = rest[2:].partition("/") if has_host else ("", "", rest)
+    path, raw = ("", "") if is_opaque else (parts["path"], slash + behind)
+    _, at, host = authority.rpartition("@")
+    return {
+        "Scheme": scheme,
+        "Opaque": rest if is_opaque else "",
+        "User": {} if at else None,
+        "Host": _unescape(host),
+        "Path": path,
+        "RawPath": "" if raw == _as_go_escapes(path) else raw,
+        "OmitHost": bool(scheme) and rest.startswith("/") and not has_host,
+        "ForceQuery": bool(mark) and not query,
+        "RawQuery": query,
+        "Fragment": parts["fragment"],
+        "RawFragment": "" if fragment == _as_go_escapes(parts["fragment"], "?!()*") else fragment,
+    }
+
+
 class _WrongError(Exception):
     """Go's message of what is wrong."""
 
@@ -76,9 +105,9 @@ def _parse(text: str) -> dict[str, str]:
     }
 
 
-def _as_go_escapes(path: str) -> str:
+def _as_go_escapes(path: str, more: str = "") -> str:
     """Go keeps a path as it was written only where that is not how it would write it."""
-    return quote_from_bytes(to_bytes(path), safe="$&+,/:;=@~")
+    return quote_from_bytes(to_bytes(path), safe=f"$&+,/:;=@~{more}")
 
 
 def _scheme(text: str) -> tuple[str, str]:
