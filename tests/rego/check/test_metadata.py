@@ -66,3 +66,18 @@ def test_each_line_that_says_metadata_begins_an_annotation():
     rule, chain = rego.to_json(rego.compile({"a.rego": source}).evaluate("data.a.p"))
     assert rule == {"title": "a", "scope": "rule"}
     assert [each["annotations"] for each in chain] == [{"description": "b\n", "scope": "rule"}, rule]
+
+
+def test_else_has_no_annotation_of_its_rule():
+    """As in OPA, where it is a rule of its own: only what applies to the document and the packages is its."""
+    blocks = "# METADATA\n# title: all\n# scope: document\n# METADATA\n# title: one"
+    source = (
+        f"package a\n\n{blocks}\n"
+        "p := rego.metadata.rule() if input.x else := [rego.metadata.rule(), rego.metadata.chain()]\n"
+        "q := rego.metadata.chain()\n"
+    )
+    policy = rego.compile({"a.rego": source})
+    assert policy.evaluate("data.a.p", {"x": 1}) == {"title": "one", "scope": "rule"}
+    rule, chain = rego.to_json(policy.evaluate("data.a.p", {}))
+    document = {"path": ["a", "p"], "annotations": {"title": "all", "scope": "document"}}
+    assert (rule, chain) == ({}, [{"path": ["a", "p"]}, document])

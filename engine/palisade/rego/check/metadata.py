@@ -84,7 +84,7 @@ class Annotations:
 
 def with_metadata(rule: ast.Rule, chain: Sequence[Link]) -> ast.Rule:
     """The rule with the calls of `rego.metadata` replaced by what they yield: of several annotations of the
-    rule `rule()` is the first that was written, which in the chain is the last."""
+    rule `rule()` is the first that was written, which in the chain is the last. An `else` has none of them."""
     own = next(
         (each.annotation for each in reversed(chain) if each.annotation and each.annotation.scope == "rule"),
         None,
@@ -93,8 +93,13 @@ def with_metadata(rule: ast.Rule, chain: Sequence[Link]) -> ast.Rule:
         CHAIN: [_link_value(each) for each in chain],
         RULE: {} if own is None else _value(own),
     }
-    new: ast.Rule = _replaced(rule, values)
-    return new
+    above = [each for each in chain if each.annotation and each.annotation.scope != "rule"]
+    of_others: dict[str, Any] = {
+        CHAIN: [_link_value(each) for each in (Link(chain[0].path, None), *above)],
+        RULE: {},
+    }
+    head, body = _replaced(rule.head, values), _replaced(rule.body, values)
+    return ast.Rule(head, body, _replaced(rule.orelse, of_others), rule.default, loc=rule.loc)
 
 
 def _link_value(link: Link) -> dict[str, Any]:
