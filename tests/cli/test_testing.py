@@ -77,7 +77,7 @@ def test_that_nothing_was_tested_is_no_success(run: Run, tested: Path) -> None:
     assert (none.code, "none of 3 tests in policies matches 'nonsense'" in none.err) == (1, True)
     (tested / "policies" / "allow_test.rego").unlink()
     empty = run("test", "policies")
-    assert (empty.code, "in a file whose name ends in _test.rego" in empty.err) == (1, True)
+    assert (empty.code, "let the name of its file end in _test.rego" in empty.err) == (1, True)
     assert run("test", "policies", "-o", "json").out == "[]\n"
     assert run("test", "gone").code == 2
     assert run("test", "policies", "--run", "[").code == 2

@@ -63,11 +63,22 @@ def test_what_would_miss_a_case_that_fails_is_refused(tmp_path: Path, test: str)
     assert "`every`" in ended.error
 
 
-def test_only_test_files_have_tests_and_functions_are_none(tmp_path: Path) -> None:
+def test_functions_are_no_tests(tmp_path: Path) -> None:
     found = run(tmp_path, "test_a if helper(1)\n\nhelper(x) if x == 1\n\ntest_f(x) if x == 1\n")
     assert list(found) == ["test_a"]
-    (tmp_path / "p.rego").write_text(f"{POLICY}\ntest_served if true\n")
-    assert [each.path for each in Suite.of(sets.load(tmp_path)).tests] == [("p_test", "test_a")]
+
+
+def test_tests_stand_in_any_file_and_behind_other_names(tmp_path: Path) -> None:
+    """As `opa test` finds them: those in the file of the policy itself were run by nothing, in silence."""
+    run(tmp_path, "test_a if true\n\nreaders.test_b if false\n\nreaders.other if false\n")
+    (tmp_path / "p.rego").write_text(f"{POLICY}\ntest_c if allow\n\ntodo_test_d if allow\n")
+    suite = Suite.of(sets.load(tmp_path))
+    assert {each.name: suite.run(each).outcome for each in suite.tests} == {
+        "data.p.test_c": Outcome.FAILED,
+        "data.p.todo_test_d": Outcome.SKIPPED,
+        "data.p_test.test_a": Outcome.PASSED,
+        "data.p_test.readers.test_b": Outcome.FAILED,
+    }
 
 
 def test_a_failed_test_tells_which_expressions_failed(tmp_path: Path) -> None:

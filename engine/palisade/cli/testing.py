@@ -40,7 +40,7 @@ def run_tests(
         Path | None,
         typer.Argument(
             metavar="DIR",
-            help="The policy set: a folder, or one _test.rego file; or an inventory, for its policies. "
+            help="The policy set: a folder, or one .rego file; or an inventory, for its policies. "
             "Default: palisade.yaml.",
         ),
     ] = None,
@@ -56,7 +56,7 @@ def run_tests(
     v0: Annotated[bool, typer.Option("--v0-compatible", help="Read modules as Rego v0.")] = False,
     output: Annotated[Output, typer.Option("--output", "-o", help="How to print it.")] = Output.TEXT,
 ) -> None:
-    """Run the tests of a policy set: rules test_... in files *_test.rego.
+    """Run the tests of a policy set: rules test_..., in files *_test.rego and others.
 
     Of one that fails it shows which expressions did, and the values in them.
     Exits 1 if one fails or none is there.
@@ -110,7 +110,7 @@ def _suite(path: Path, *, rego_version: int) -> Suite:
 
 def _nothing(path: Path, run: str, tests: Sequence[Test]) -> CommandError:
     if not tests:
-        hint = "a test is a rule whose name starts with test_, in a file whose name ends in _test.rego"
+        hint = "a test is a rule whose name starts with test_; let the name of its file end in _test.rego"
         return CommandError(f"no tests in {path}", Exit.FOUND, hint=hint)
     names = ", ".join(each.path[-1] for each in tests[:3])
     message = f"--run: none of {count(len(tests), 'test')} in {path} matches '{run}'"

@@ -58,7 +58,11 @@ class Test:
     @property
     def collects(self) -> bool:
         """Whether its value is put together: a set, or an object of cases by name."""
-        return any(rule.rule.head.path or rule.rule.head.key is not None for rule in self.rules)
+        return any(
+            len(rule.package) + 1 + len(rule.rule.head.path) > len(self.path)
+            or rule.rule.head.key is not None
+            for rule in self.rules
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,10 +130,23 @@ class Suite:
 
 def _tests(policy: rego.Policy, policy_set: PolicySet) -> Iterator[Test]:
     found: dict[tuple[str, ...], list[CheckedRule]] = {}
+    files = {*policy_set.modules, *policy_set.tests}
     for rules in policy.checked.rules.values():
         for rule in rules:
-            name = rule.rule.head.name.name
-            if rule.file in policy_set.tests and name.startswith((PREFIX, TODO)) and not rule.arity:
-                found.setdefault((*rule.package, name), []).append(rule)
+            name = _name(rule.rule.head) if rule.file in files and not rule.arity else ()
+            if name:
+                found.setdefault((*rule.package, *name), []).append(rule)
     tests = [Test(path, tuple(rules)) for path, rules in found.items()]
     yield from sorted(tests, key=lambda each: each.location)
+
+
+def _name(head: ast.Head) -> tuple[str, ...]:
+    """The name of a test, up to the part of it that says so; empty for what is none."""
+    name = [head.name.name]
+    for part in head.path:
+        if name[-1].startswith((PREFIX, TODO)) or not (
+            isinstance(part, ast.Scalar) and isinstance(part.value, str)
+        ):
+            break
+        name.append(part.value)
+    return tuple(name) if name[-1].startswith((PREFIX, TODO)) else ()

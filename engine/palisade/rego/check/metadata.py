@@ -83,8 +83,11 @@ class Annotations:
 
 
 def with_metadata(rule: ast.Rule, chain: Sequence[Link]) -> ast.Rule:
-    """The rule with the calls of `rego.metadata` replaced by what they yield: of several annotations of the
-    rule `rule()` is the first that was written, which in the chain is the last. An `else` has none of them."""
+    """The rule with the calls of `rego.metadata` replaced by what they yield.
+
+    Of several annotations of the rule `rule()` is the first that was written, which in the chain is the last.
+    An `else` has none of them.
+    """
     own = next(
         (each.annotation for each in reversed(chain) if each.annotation and each.annotation.scope == "rule"),
         None,
