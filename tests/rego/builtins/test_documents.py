@@ -338,6 +338,19 @@ def test_signed_requests(call: Any) -> None:
     )
 
 
+@pytest.mark.parametrize("service", ["s3", "glacier", "es"])
+@pytest.mark.parametrize("unsigned", [False, True])
+def test_requests_are_signed_as_opa_signs_them(
+    call: Any, opa: OpaAnswers, service: str, unsigned: bool
+) -> None:
+    """A payload that is not signed is a header of two services alone: others got it, and another signature."""
+    config: dict[str, Any] = {"aws_service": service, "disable_payload_signing": unsigned}
+    config |= dict.fromkeys(("aws_access_key", "aws_secret_access_key", "aws_region"), "x")
+    asked = [{"method": "PUT", "url": "https://example.com/a?b=c", "raw_body": "x"}, config, 10**18]
+    source = "package p\n\nr := providers.aws.sign_req(input[0], input[1], input[2])"
+    assert [[call("providers.aws.sign_req", *asked)]] == opa.ask(source, asked, ["r"])
+
+
 def test_print_shows_every_combination() -> None:
     lines: list[str] = []
     ctx = Context(0, printed=lambda text, _: lines.append(text), location=Location("a.rego", 1, 1))

@@ -75,7 +75,7 @@ def _sign(
     stamp, day = f"{now:%Y%m%dT%H%M%SZ}", f"{now:%Y%m%d}"
     service, region = config["aws_service"], config["aws_region"]
     headers = {"host": parts.netloc.rpartition("@")[2], "x-amz-date": stamp}
-    if service in ("s3", "glacier") or body_hash == _UNSIGNED_PAYLOAD:
+    if service in ("s3", "glacier"):
         headers["x-amz-content-sha256"] = body_hash
     if token := _string(config.get("aws_session_token")):
         headers["x-amz-security-token"] = token
