@@ -138,3 +138,32 @@ mine contains role if {{ some role in token.roles; not startswith(role, "d-") }}
             asked.append(Sent("GET", path, (("authorization", f"Bearer {token}"),)))
         found = [(place(each)[0][1], decider(each)) for each in compared(stand, policy, asked)]
         assert all(found.count((number, "native")) > 4 for number in "012"), PICKED[at : at + 3]
+
+
+LISTED = (
+    "sort([lower(role) | some role in mine])",
+    'sort([split(role, ":")[0] | some role in mine])',
+    'sort([sprintf("<%s>", [role]) | some role in mine])',
+)
+
+
+def test_texts_that_two_members_of_a_set_become_are_joined_twice(stand: Stand) -> None:
+    """A set that is listed has each member once, and the list has what is made of each."""
+    rules = "\n".join(
+        f'allow := {{"allowed": true, "headers": {{"x-made": concat(",", {text})}}}} if '
+        f'startswith(http.path, "/{number}")'
+        for number, text in enumerate(LISTED)
+    )
+    policy = f"""package p
+import input.attributes.request.http
+{VERIFIED}
+mine contains role if some role in token.roles
+{rules}
+"""
+    asked: list[Sent] = []
+    for number, roles in enumerate((["a", "A"], ["b:x", "b:y", "a"], ["a", "a"], ["B", "a", "b"])):
+        token = jwt.encode({"roles": roles}, "s" * 64, algorithm="HS256")
+        sent = (("authorization", f"Bearer {token}"),)
+        asked += [Sent("GET", f"/{at}?{number}", sent) for at in range(len(LISTED))]
+    found = [(place(each)[0][1], decider(each)) for each in compared(stand, policy, asked)]
+    assert found.count(("2", "native")) == 4

@@ -80,8 +80,13 @@ def joining_of(symbol: Symbol) -> Joining | None:
     match members:
         case Gathered(kind, (part,), True, True):
             return _of_loop(part, str(glue), "once" if kind == "set" else "in_turn")
-        case Apply("sort", (Gathered(kind, (part,), _, apart),)):
-            return _of_loop(part, str(glue), "sorted" if apart and kind == "array" else "once")
+        case Apply("sort", (Gathered("array", (part,), _, False),)):
+            listed = _of_loop(part, str(glue), "once")
+            # Of two members of a set that is listed the same text may be made, which stands there twice then.
+            made = listed is not None and any(name != "around" for name, *_ in listed.picks.steps)
+            return None if made else listed
+        case Apply("sort", (Gathered(kind, (part,)),)):
+            return _of_loop(part, str(glue), "sorted" if kind == "array" else "once")
         case Apply("sort", (whole,)):
             return Joining(whole, glue, "sorted")
     return Joining(members, glue, "in_turn")
