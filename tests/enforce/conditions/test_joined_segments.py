@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import product
 from urllib.parse import quote
 
 import pytest
+from effort import some
 from lowered import judge_natively, subject_of
 
 from palisade import rego
@@ -59,6 +61,39 @@ def test_joined_segments(bed: Bed, providers: tuple[Provider, ...], issuers: Iss
     ]
     asked += [Request("GET", "/a/b", (), Token("corp", {"t": t, "list": t})) for t in (7, None, ["b"])]
     judge_natively(bed, subjects, asked, residual=0.3)
+
+
+WHOLE = ("concat(`/`, array.concat([``], path))", "sprintf(`/%s`, [concat(`/`, path)])")
+AS_A_PATH = (
+    "{} == u",
+    "{} in {{`/a/b`, `/a/b/`, `/`, `/a b`, `/a/%62`, `a`}}",
+    "not {} == `/a/b`",
+    "startswith({}, `/a/b`)",
+    "not startswith({}, `a`)",
+    "endswith({}, `/c`)",
+    "contains({}, `/b/`)",
+    "glob.match(`/a/*/c`, [`/`], {})",
+    "glob.match(`/**/b`, [`/`], {})",
+    "regex.match(`^/a(/[a-z]+)+$`, {})",
+    "not regex.match(`b/?$`, {})",
+    "some p in claims.list; glob.match(p, [`/`], {})",
+    "{{`/a/b`: `x`, `/a`: `y`}}[{}] in claims.list",
+)
+
+
+@pytest.mark.parametrize("providers", [1], ids=("one",), indirect=True)
+def test_the_path_of_its_segments(bed: Bed, providers: tuple[Provider, ...], issuers: Issuers) -> None:
+    """A slash before all of them is the path without its query: of paths with escapes the engine says."""
+    subjects = [
+        subject_of(rego.compile({"p.rego": f"{HEAD}allow if {{ {test.format(way)} }}"}), providers, issuers)
+        for way, test in some([*product(WHOLE, AS_A_PATH)])
+    ]
+    asked = [
+        Request("GET", target, (("x-u", text),), Token("corp", {"list": ["x", pattern]}))
+        for target in (*TARGETS, "/a%20b", "//a/b", "/a/%2562", "/A/B", "/a/b/c/", "/%C3%A9")
+        for text, pattern in (("/a/b", "/a/*"), ("a/b", "/**"), ("/", "y"), ("/a/b/", "/a/b"))
+    ]
+    judge_natively(bed, subjects, asked, residual=0.4)
 
 
 PIECES = (

@@ -18,7 +18,7 @@ from palisade.enforce.envoy.regex.paths import FURTHEST
 from palisade.enforce.envoy.values.claims import claim_kind
 from palisade.enforce.envoy.values.joins import join_of, joining_of
 from palisade.enforce.envoy.values.lists import listing_of
-from palisade.enforce.envoy.values.sources import PATH_TEXT, Missing
+from palisade.enforce.envoy.values.sources import PATH_TEXT, Missing, Path
 from palisade.rego.partial.formulas.terms import Apply, Gathered, Input, Known, Part, Symbol
 
 ODD_MEMBERS = "what is joined has members other than plain texts"
@@ -78,7 +78,18 @@ class Joined(Texts):
                     pattern = paths.joined_matching(start, matcher)
                     return None if pattern is None else self._path(pattern)
                 return self._joined(start, matcher.safe_regex.regex)
+        if self._is_path(term):
+            self.needs_clean_path = True
+            escaped = text_check(PATH_TEXT, StringMatcher(contains="%"))
+            return self._unless(exactly(text_check(PATH_TEXT, matcher)), escaped, ESCAPED)
         return super()._string_is(term, matcher)
+
+    def _is_path(self, term: Symbol) -> bool:
+        """Whether it is a slash before all segments joined: the path as it is sent, but for its escapes."""
+        match [part for part in patterns.parts(term) or [] if part]:
+            case ["/", Apply("concat", (Known("/"), whole))]:
+                return isinstance(self._source(whole), Path)
+        return False
 
     def _joined(self, start: int, whole: str) -> Bounds | None:
         """The joined text matches the expression, but for paths with an escape in it."""

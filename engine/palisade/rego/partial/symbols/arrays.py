@@ -25,6 +25,7 @@ from palisade.rego.partial.formulas.terms import (
     Symbol,
     Term,
     Unknown,
+    below,
 )
 from palisade.rego.partial.symbols import named, scores
 from palisade.rego.partial.symbols.construct import parts_of
@@ -86,10 +87,40 @@ def joined(run: Members, args: Sequence[Symbol]) -> _Cases | None:
             Gathered(parts=parts) | Apply("sort", (Gathered(parts=parts),)),
         ) if all(is_text(each.item) for each in parts):
             return [(TRUE, Apply("concat", tuple(args)))]
+        case (Known(str()) as between_them, Apply("array.concat", sides)):
+            return _with_constants_joined(run, between_them, sides)
         case (Known(str()) as between_them, SetOf(items)) if all(map(is_text, items)):
             ordered = in_order(items)
             return None if ordered is None else [(TRUE, Apply("concat", (between_them, ArrayOf(ordered))))]
     return None
+
+
+def _with_constants_joined(run: Members, glue: Known, sides: Sequence[Symbol]) -> _Cases | None:
+    """Texts that are known and those of an array of the request, `concat("/", array.concat([""], xs))`: the
+    texts, and what the members of the array are joined to where it has any. None for other arrays."""
+    texts = [
+        [Known(each) for each in side.value]
+        if isinstance(side, Known) and isinstance(side.value, list)
+        else []
+        for side in sides
+    ]
+    whole = [side for side, known in zip(sides, texts, strict=True) if not known]
+    match whole:
+        case [Input() | Element() as source]:
+            pass
+        case _:
+            return None
+    if not all(is_text(each) for known in texts for each in known):
+        return []
+    joined_ = Apply("concat", (glue, source))
+    before, behind = texts
+    made = Apply("concat", (glue, ArrayOf((*before, joined_, *behind))))
+    alone = Known(str(glue.value).join(str(each.value) for each in (*before, *behind)))
+    there = run.builder.atom(Defined(below(source, 0)))
+    return [
+        (run.builder.both(there, run.builder.atom(Defined(joined_))), made),
+        (run.builder.both(run.is_kind(source, "array"), run.builder.negate(there)), alone),
+    ]
 
 
 def _part_joined(run: Members, glue: str, source: Input, part: tuple[int, int]) -> _Cases:
