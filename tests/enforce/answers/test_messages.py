@@ -142,9 +142,15 @@ named.n := [] if h["x-none"]
 named.o := {{}} if not h["x-a"]
 
 allow := {{"allowed": false, "body": json.marshal(named)}} if startswith(http.path, "/named")
+
+allow := {{
+	"allowed": false,
+	"http_status": 200,
+	"body": json.marshal({{"errors": [{{"message": why, "n": [1]}} | some why in sort(deny)], "data": null}}),
+}} if startswith(http.path, "/graph")
 """
 NAMES = ("x-a", "x-b", "x-c", "x-d", "x-e")
-WAYS = ("text", "json", "head", "worst", "many", "sorted", "coded", "named")
+WAYS = ("text", "json", "head", "worst", "many", "sorted", "coded", "named", "graph")
 
 
 def _asked() -> list[Sent]:
@@ -187,6 +193,7 @@ def test_each_set_of_messages_is_told_as_the_engine_tells_it(stand: Stand) -> No
     assert deciders["many", "native"] == 32
     assert deciders["sorted", "native"] >= 23
     assert deciders["coded", "native"] == 19
+    assert deciders["graph", "native"] == 14
     assert deciders["named", "native"] == 29  # a claim that stands there by itself may be no text
 
 

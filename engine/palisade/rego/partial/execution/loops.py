@@ -17,7 +17,7 @@ from palisade.rego.partial.execution.statements import answered
 from palisade.rego.partial.execution.tables import TableLoop, is_large, rounds
 from palisade.rego.partial.execution.turns import Turns, advance, effects, first_decides, once
 from palisade.rego.partial.formulas.formula import FALSE, TRUE, Formula
-from palisade.rego.partial.formulas.terms import ArrayOf, Gathered, Known, Part, SetOf, Symbol
+from palisade.rego.partial.formulas.terms import Apply, ArrayOf, Gathered, Known, Part, SetOf, Symbol
 from palisade.rego.partial.symbols.arrays import comes_apart, comes_in_order
 from palisade.rego.partial.symbols.construct import grown, in_order, is_grown, pairs_of
 from palisade.rego.partial.symbols.other_kinds import are_found_by_others, is_index
@@ -61,11 +61,16 @@ class Loops(Repeating):
         as `_in_states` does."""
         worlds = Worlds(env, self.builder)
         ordered, apart = comes_in_order(source), comes_apart(source)
-        if isinstance(source, Gathered) and source.kind == "set":
-            parts = in_order(self.builder, source.parts)
-            ordered = parts is not None
-            apart = ordered or apart
-            source = Gathered("set", tuple(parts)) if parts is not None else source
+        match source:
+            case Gathered("set", members_of):
+                parts = in_order(self.builder, members_of)
+                ordered = parts is not None
+                apart = ordered or apart
+                source = Gathered("set", tuple(parts)) if parts is not None else source
+            case Apply("sort", (Gathered("set", members_of),)):
+                parts = in_order(self.builder, members_of)
+                if parts is not None:
+                    source, ordered, apart = Gathered("array", tuple(parts)), True, True
         ends, turns = set[str](), Turns(self.builder)
         in_turn = ordered and not (isinstance(source, Gathered) and source.kind != "array")
         members = self.members(source)
