@@ -119,6 +119,15 @@ def search(pattern: str) -> str:
     return pattern.join(_SEARCHED)
 
 
+def searched(whole: str) -> str:
+    """The pattern, with its anchors, that is found just in the texts that a matcher's expression matches."""
+    begin, end = _SEARCHED
+    if whole.startswith(begin) and whole.endswith(end):
+        return whole[len(begin) : -len(end)]
+    behind = whole.endswith(_ANYTHING)
+    return f"^(?:{whole.removesuffix(_ANYTHING)}){'' if behind else '$'}"
+
+
 _ANYTHING = "(?s:.*)"
 _SEARCHED = (f"{_ANYTHING}(?:", f"){_ANYTHING}")
 

@@ -16,6 +16,7 @@ from xds.type.matcher.v3.string_pb2 import StringMatcher
 from palisade.enforce.envoy.regex import patterns
 from palisade.enforce.envoy.regex.marks import Mark
 from palisade.enforce.envoy.regex.strings import text_matcher
+from palisade.enforce.envoy.regex.within import within
 from palisade.rego.partial.formulas.formula import Defined, Formula, In, IsKind, Same, Test
 from palisade.rego.partial.formulas.rewriting import symbols
 from palisade.rego.partial.formulas.terms import Apply, Element, Known, Symbol, loops, subterms
@@ -34,7 +35,7 @@ _SPACE = "\t\n\v\f\r "
 @dataclass(frozen=True, slots=True)
 class Piece:
     """An expression of the pieces that meet a condition. It is `plain` where nothing in them is classed, as
-    space around them is."""
+    space around them is, and what a pattern of the policy matches."""
 
     pattern: str
     mark: str
@@ -79,7 +80,8 @@ def piece_of(condition: Formula, element: Element, mark: str) -> Piece | None:
         closed = _Asking(text, mark, spaced, closed=True).pattern(asked) if Mark(mark).overlaps else found
         if found is not None and closed is not None:
             space = patterns.SPACE if spaced else ""
-            return Piece(f"{space}{found}", mark, not spaced, f"{space}{closed}")
+            classed = spaced or any(_is_matched(each) for each in asked)
+            return Piece(f"{space}{found}", mark, not classed, f"{space}{closed}")
     return None
 
 
@@ -316,6 +318,8 @@ class _Asking:
 
     def _matched(self, rest: _Rest, matcher: StringMatcher) -> str | None:
         kind = str(matcher.WhichOneof("match_pattern"))
+        if kind == "safe_regex" and rest == _Rest(frozenset((self.text,))) and not self.spaced:
+            return within(patterns.searched(matcher.safe_regex.regex), self.mark)
         if kind not in ("prefix", "suffix", "contains"):
             return None
         text = getattr(matcher, kind)
@@ -330,6 +334,14 @@ class _Asking:
         behind = self._any(rest.stop) if kind == "contains" else ""
         before = f"{patterns.quote(rest.begin)}{self._any(rest.stop, last=False)}"
         return f"{before}{patterns.quote(text)}{behind}{self._tail(rest, ends=not behind)}"
+
+
+def _is_matched(formula: Formula) -> bool:
+    """Whether it asks for a pattern."""
+    match formula.atom:
+        case Test(Apply("regex.match" | "re_match")):
+            return True
+    return False
 
 
 def _has_second(pieces: Apply, asked: Sequence[Formula]) -> bool:
