@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import product
+
+from effort import some
 from lowered import PROVIDERS, judge, subject_of
 
 from palisade import rego
@@ -69,3 +72,74 @@ def test_parameters_against_claims_and_headers(bed: Bed, issuers: Issuers) -> No
     ]
     judge(bed, subjects, asked, tally := Tally())
     assert tally.native > tally.residual
+
+
+WAF = (
+    "some _, vs in query; some v in vs; {}",
+    "every _, vs in query {{ every v in vs {{ not {} }} }}",
+    "some v in query.q; {}",
+    "every v in query.q {{ not {} }}",
+    "not any_such\nany_such if {{ v := query[_][_]; {} }}",
+    'some k, vs in query; k == "q"; some v in vs; {}',
+)
+TESTS = (
+    "contains(lower(v), `select`)",
+    "startswith(upper(v), `AK`)",
+    "endswith(lower(v), `Ab`)",
+    "lower(v) in {`abc`, ``, `a b`, `Ab`}",
+    "regex.match(`(?i)<script|on[a-z]+=`, v)",
+    "regex.match(`^a.c$`, v)",
+    "regex.match(`^[^=]*$`, v)",
+    "regex.match(`^$`, v)",
+    "some p in [`--`, `union select`, `/*`, `x'`]; contains(lower(v), p)",
+    "contains(v, `a&b`)",
+)
+QUERIES = (
+    *("", "q", "q=", "q=&q=b", "q=SeLect", "q=1&x=select", "select=1", "q=sele&ct", "q=AKx", "q=aK", "q=xab"),
+    *(
+        "q=ABC",
+        "x=abc&q",
+        "q=<Script>",
+        "q=onload=",
+        "q=on&load=",
+        "q=a=c",
+        "q=a&c",
+        "q=axc&&",
+        "&q=abc",
+        "=abc",
+    ),
+    *(
+        "q=a--b",
+        "q=a-&-b",
+        "q=union+select",
+        "q=union%20select",
+        "q=/*",
+        "q=x'",
+        "x=1&q=X'",
+        "q=a;b",
+        "q=%61bc",
+    ),
+    *("q=\u212aa", "q=" + "z" * 3000),
+)
+
+
+def test_values_of_all_parameters_are_searched(bed: Bed, issuers: Issuers) -> None:
+    """As rules against injections do: whichever their names, with their letters folded, and by patterns."""
+    subjects = [
+        subject_of(rego.compile({f"{at}.rego": f"{HEAD}\n{_rule(way, test)}"}), PROVIDERS[:1], issuers)
+        for at, (way, test) in enumerate(some([*product(WAF, TESTS)]))
+        if not ("not {}" in way and test.startswith("some"))
+    ]
+    asked = [
+        Request("GET", f"/a?{query}" if query else "/a", (), None, http2=http2)
+        for query in QUERIES
+        for http2 in (False, True)
+        if http2 or query.isascii()
+    ]
+    judge(bed, subjects, asked, tally := Tally())
+    assert tally.residual < 0.35 * tally.pairs, tally
+
+
+def _rule(way: str, test: str) -> str:
+    body, _, others = way.format(test).partition("\n")
+    return f"allow if {{ {body} }}\n{others}\n"

@@ -8,14 +8,30 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import re2
+from xds.type.matcher.v3.string_pb2 import StringMatcher
+
 from palisade.enforce.envoy.conditions.keyed import Keyed
 from palisade.enforce.envoy.matchers.bounds import ALWAYS, NEVER, Bounds, both, either, inverse
 from palisade.enforce.envoy.regex import patterns
 from palisade.enforce.envoy.regex.paths import ALL_PAIRS, FURTHEST, Pairs, is_plain_parameter
 from palisade.enforce.envoy.regex.strings import text_matcher
+from palisade.enforce.envoy.regex.within import within
 from palisade.enforce.envoy.values.sources import Parameters, Query, Source, Unspelled
-from palisade.rego.partial.formulas.formula import TRUE, Exists, Formula, In, Test
-from palisade.rego.partial.formulas.terms import Element, Symbol
+from palisade.rego.partial.formulas.builder import Builder
+from palisade.rego.partial.formulas.formula import (
+    FALSE,
+    TRUE,
+    Atom,
+    Defined,
+    Exists,
+    Formula,
+    In,
+    IsKind,
+    Test,
+)
+from palisade.rego.partial.formulas.rewriting import substitute
+from palisade.rego.partial.formulas.terms import Apply, Element, Symbol
 from palisade.rego.values import unkey
 
 REPEATED = "the query has so many pairs, of which some may be of one parameter"
@@ -43,7 +59,8 @@ class Queries(Keyed):
         named: list[_Texts] = []
         others: list[_Texts] = []
         valued: list[_Texts] = []
-        for part in atom.body.args if atom.body.kind == "and" else (atom.body,):
+        body = _known(self._builder, atom.body, values, several=True)
+        for part in body.args if body.kind == "and" else (body,):
             if part is TRUE:
                 continue
             negated = part.kind == "not"
@@ -72,10 +89,11 @@ class Queries(Keyed):
 
     def _some_value(self, parameter: str, atom: Exists) -> Bounds | None:
         """Some value of the parameter makes the body hold. None for what no pattern says."""
-        pairs = Pairs(patterns.quote(parameter))
-        if atom.body is TRUE:
+        pairs, value = Pairs(patterns.quote(parameter)), Element(atom.source, atom.loop)
+        body = _known(self._builder, atom.body, value)
+        if body is TRUE:
             return self._names(_some(pairs))
-        texts = _texts(atom.body, Element(atom.source, atom.loop), value=True)
+        texts = _texts(body, value, value=True)
         return None if texts is None else self._some_pair(pairs, texts)
 
     def _all_are(self, named: Sequence[_Texts]) -> Bounds:
@@ -127,6 +145,28 @@ class Queries(Keyed):
         return either(ways)
 
 
+def _known(builder: Builder, body: Formula, part: Element, *, several: bool = False) -> Formula:
+    """A condition on a value, or with `several` on the values of a name, without what is so of all: these are
+    arrays of texts."""
+
+    def told(atom: Atom) -> Formula:
+        match atom:
+            case IsKind(term, kind) if term == part:
+                return TRUE if several and kind == "array" else FALSE
+            case Defined(term) if term == part:
+                return TRUE
+            case Defined(Apply(name, (term,))) if name in _FOLDS and term == part and not several:
+                return TRUE
+            case Exists(source, loop, inner) if several and source == part:
+                return builder.atom(Exists(source, loop, _known(builder, inner, Element(part, loop))))
+        return builder.atom(atom)
+
+    return substitute(builder, body, told)
+
+
+_FOLDS = ("lower", "upper")
+
+
 def _is_list(form: object) -> bool:
     return isinstance(unkey(form), list)
 
@@ -144,21 +184,60 @@ def _named(texts: _Texts) -> Pairs | None:
 
 def _texts(body: Formula, element: Element, *, value: bool) -> _Texts | None:
     """The texts that a condition on a name, or on a value, holds of; None for other conditions."""
-    any_ = "[^&]*" if value else "[^&=]*"
-    if isinstance(body.atom, In) and body.atom.term == element:
-        texts = {each for each in map(unkey, body.atom.values) if isinstance(each, str)}
-        some = [each for each in texts if each and is_plain_parameter(each, name=not value)]
-        return _Texts("|".join(map(patterns.quote, sorted(some))), "" in texts)
-    found = text_matcher(body.atom.term) if isinstance(body.atom, Test) else None
-    if found is None or found[0] != element:
+    if body.kind == "or":
+        ways = [_texts(each, element, value=value) for each in body.args]
+        found = [each for each in ways if each is not None]
+        if len(found) < len(ways):
+            return None
+        some = [f"(?:{each.pattern})" for each in found if each.pattern]
+        return _Texts("|".join(some), any(each.empty for each in found))
+    if isinstance(body.atom, In):
+        fold = _fold(body.atom.term, element)
+        if fold is None:
+            return None
+        texts = sorted({each for each in map(unkey, body.atom.values) if isinstance(each, str)})
+        said = [_said(each, fold, value=value) for each in texts if each]
+        return _Texts("|".join(filter(None, said)), "" in texts)
+    asked = text_matcher(body.atom.term) if isinstance(body.atom, Test) else None
+    return None if asked is None else _matched(*asked, element, value=value)
+
+
+def _matched(text: Symbol, matcher: StringMatcher | None, element: Element, *, value: bool) -> _Texts | None:
+    """The same of a test of the text, or of it with its letters folded."""
+    fold = _fold(text, element)
+    if fold is None:
         return None
-    if found[1] is None:
+    if matcher is None:
         return _Texts("")
-    kind = str(found[1].WhichOneof("match_pattern"))
+    kind = str(matcher.WhichOneof("match_pattern"))
+    if kind == "safe_regex":
+        if not value or fold:
+            return None
+        pattern = within(patterns.searched(matcher.safe_regex.regex), "&")
+        return None if pattern is None else _Texts(pattern, re2.fullmatch(pattern, "") is not None)
     if kind not in ("prefix", "suffix", "contains"):
         return None
-    text = getattr(found[1], kind)
-    if not is_plain_parameter(text, name=not value):
-        return _Texts("")
+    said = _said(getattr(matcher, kind), fold, value=value)
+    any_ = "[^&]*" if value else "[^&=]*"
     before, behind = {"prefix": ("", any_), "suffix": (any_, ""), "contains": (any_, any_)}[kind]
-    return _Texts(f"{before}{patterns.quote(text)}{behind}")
+    return _Texts(f"{before}{said}{behind}" if said else "")
+
+
+def _fold(text: Symbol, element: Element) -> str | None:
+    """How the letters of a name or a value are folded: by `lower`, `upper` or, where it stands as it is, not
+    at all; None for other texts."""
+    match text:
+        case Apply("lower" | "upper" as name, (inner,)) if inner == element:
+            return name
+    return "" if text == element else None
+
+
+def _said(constant: str, fold: str, *, value: bool) -> str:
+    """The pattern of what a clean query has where a text is that constant once it is folded; empty where no
+    clean query has it."""
+    if not is_plain_parameter(constant, name=not value):
+        return ""
+    if not fold:
+        return patterns.quote(constant)
+    same = constant == (constant.lower() if fold == "lower" else constant.upper())
+    return patterns.folded(fold, constant) if same else ""
