@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from itertools import combinations, starmap
 
 from palisade.rego import ir
+from palisade.rego.errors import NOWHERE
 from palisade.rego.partial.execution import gathering
 from palisade.rego.partial.execution.gathering import ManyStatesError
 from palisade.rego.partial.formulas.digests import array_with, object_with, set_with
-from palisade.rego.partial.formulas.formula import TRUE, Defined, Formula
+from palisade.rego.partial.formulas.formula import FALSE, TRUE, Defined, Formula
 from palisade.rego.partial.formulas.terms import (
     ArrayOf,
     Gathered,
@@ -22,7 +24,13 @@ from palisade.rego.partial.formulas.terms import (
 )
 from palisade.rego.partial.symbols.construct import insert_into, items_of, merged
 from palisade.rego.partial.symbols.large import MOST_KNOWN, bounded, extent_of
-from palisade.rego.partial.symbols.objects import entries_of, is_made, mapped_of, with_entry
+from palisade.rego.partial.symbols.objects import (
+    entries_of,
+    is_made,
+    mapped_of,
+    object_of,
+    with_entry,
+)
 from palisade.rego.partial.symbols.walks import Walks
 from palisade.rego.partial.symbols.worlds import ERROR, Env, Result, Step, Unsupported, Worlds
 from palisade.rego.values import Set, Value, key
@@ -31,6 +39,8 @@ _PARTS = 16
 """Hashing and comparing so many parts of a constant takes as long as following one statement."""
 _ITEMS, _ENTRIES = 2_000, 500
 """So does copying so many items of an array, and entries of an object or members of a set."""
+_COMPARED = 16
+"""Of so many entries at keys of the request each is compared with each."""
 _LOOKED_AT = 2
 """And looking whether so many entries of an object are at other keys, and have been put together before."""
 
@@ -163,6 +173,11 @@ class Collecting(Walks):
         once: bool,
     ) -> list[Step]:
         obj = env.get(stmt.object)
+        if not once and stmt.object not in self._making:
+            others = self._others(obj, name)
+            if others is not None:
+                own = Part(TRUE, (), ArrayOf((name, value)))
+                return self._set(env, stmt.object, object_of((*others, own)))
         built = with_entry(obj, name, value)
         if not once:
             self._spend(len(entries_of(obj) or ()) // _LOOKED_AT)
@@ -171,6 +186,22 @@ class Collecting(Walks):
             raise Unsupported("builds an object whose keys depend on the request")
         inserted = {**env, stmt.object: bounded(built)}
         return self._checked([Step(TRUE, inserted)], env)
+
+    def _others(self, obj: Symbol | None, name: Symbol) -> list[Part] | None:
+        """The entries of an object at other keys than one of the request; None where it is not known of all
+        whether they are, or of an object that is not made so."""
+        entries = entries_of(obj) if is_made(obj) else None
+        if entries is None or len(entries) > _COMPARED or isinstance(name, Unknown):
+            return None
+        others: list[Part] = []
+        for each in entries:
+            at, _ = items_of(each.item)
+            if at == name and not each.over:
+                continue
+            if isinstance(at, Unknown) or self.told_equal(at, name, NOWHERE) is not FALSE:
+                return None
+            others.append(each)
+        return others
 
     def _object_of_rules(self, run: Callable[..., Worlds], name: tuple[object, ...], result: int) -> Worlds:
         """What the rules of an object come to, which `run` follows: where it would be one of many, each entry
@@ -218,7 +249,17 @@ class Collecting(Walks):
         entries = entries_of(made)
         if entries is None or (len(entries) == 1 and not entries[0].over) or mapped_of(made) is not None:
             return TRUE
+        if len(entries) <= _COMPARED and not any(each.over for each in entries):
+            return self.builder.negate(self.builder.any(starmap(self._conflict, combinations(entries, 2))))
         return self.builder.atom(Defined(made))  # type: ignore[arg-type]  # what is made is a term
+
+    def _conflict(self, one: Part, other: Part) -> Formula:
+        """Both entries are there, at one key, with different values."""
+        (name, value), (at, another) = items_of(one.item), items_of(other.item)
+        there = self.builder.all((one.condition, other.condition, self.told_equal(name, at, NOWHERE)))
+        if there is FALSE:
+            return FALSE
+        return self.builder.both(there, self.builder.negate(self.told_equal(value, another, NOWHERE)))
 
     def _ObjectMergeStmt(self, stmt: ir.ObjectMergeStmt, env: Env) -> list[Step]:  # noqa: N802
         both = merged(env.get(stmt.a), env.get(stmt.b))

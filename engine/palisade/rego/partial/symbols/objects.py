@@ -19,6 +19,7 @@ from palisade.rego.partial.formulas.terms import (
     SetOf,
     Symbol,
     Term,
+    Unknown,
 )
 from palisade.rego.values import UNDEFINED, Value, key, unkey
 
@@ -46,6 +47,19 @@ def entries_of(symbol: Symbol | None) -> tuple[Part, ...] | None:
 def is_made(symbol: Symbol | None) -> bool:
     """Whether the symbol is an object with keys of the request."""
     return isinstance(symbol, Apply) and symbol.name == OBJECT
+
+
+def is_at(symbol: Symbol, name: Symbol) -> bool:
+    """Whether the symbol is an object that has nothing but at that key of the request."""
+    entries = entries_of(symbol) if is_made(symbol) and not isinstance(name, Unknown) else None
+    return entries is not None and all(_is_entry(each, name) for each in entries)
+
+
+def _is_entry(part: Part, name: Symbol) -> bool:
+    match part.item:
+        case ArrayOf((at, _)):
+            return at == name and not part.over
+    return False
 
 
 def object_of(entries: tuple[Part, ...]) -> Apply:

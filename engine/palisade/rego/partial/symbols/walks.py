@@ -32,7 +32,7 @@ from palisade.rego.partial.symbols.kept import Kept
 from palisade.rego.partial.symbols.kinds import is_no_text, is_text
 from palisade.rego.partial.symbols.listed import listed
 from palisade.rego.partial.symbols.members import Members
-from palisade.rego.partial.symbols.objects import entries_of, mapped_of
+from palisade.rego.partial.symbols.objects import entries_of, is_at, mapped_of
 from palisade.rego.partial.symbols.other_kinds import (
     OTHER_KIND,
     are_found_by_others,
@@ -151,7 +151,7 @@ class Walks(Members):
             if len(known) == len(source.parts):
                 there = (self.builder.both(here, self._is_at_any(part, [item])) for here, item in known)
                 return [(self.builder.any(there), part)]
-        if is_text(part):
+        if is_text(part) or is_at(source, part):
             return self.dot(source, part)
         raise Unsupported(OTHER_KIND)
 
@@ -169,7 +169,7 @@ class Walks(Members):
             names = [unkey(form) for form, _ in source.items]
         elif isinstance(source, Gathered) and all(isinstance(each.item, Known) for each in source.parts):
             names = [each.item.value for each in source.parts if isinstance(each.item, Known)]
-        elif is_text(part):
+        elif is_text(part) or is_at(source, part):
             return FALSE
         else:
             raise Unsupported(OTHER_KIND)
