@@ -48,6 +48,8 @@ UNESCAPED = (
     "not urlquery.decode({}) == `a`",
     "urlquery.decode({})",
     "count(split(urlquery.decode({}), ` `)) == 2",
+    "urlquery.decode({}) == u",
+    "not urlquery.decode({}) == u",
 )
 IDIOMS = (
     *(each.format(text) for text in TEXTS for each in PARTS),

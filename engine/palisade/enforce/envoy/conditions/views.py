@@ -112,6 +112,8 @@ def view(term: Symbol, source: Callable[[Symbol], Source | None]) -> View | None
         return _found(*searched, source)
     if term.name in ("lower", "upper"):
         return _folded(term, source)
+    if term.name == "urlquery.decode":
+        return _unescaped(term.args[0], source)
     if term.name in ("trim_space", "substring"):
         found = _ends_off(term, source)
         if found is not None:
@@ -265,6 +267,17 @@ def _folded(term: Apply, source: Callable[[Symbol], Source | None]) -> View | No
     if whole is None or other is None:
         return None
     return View(whole, any_of((inner.unsure, cel.check(other))), f"{term.args[0]} {_UNFOLDED}")
+
+
+def _unescaped(text: Symbol, source: Callable[[Symbol], Source | None]) -> View | None:
+    """A text that is the same once it is decoded, as nothing in it is escaped."""
+    inner = view(text, source)
+    if inner is None:
+        return None
+    whole, escaped = cel.captured(inner.expr, "(?s)^(.*)$"), cel.matches(inner.expr, "[%+]")
+    if whole is None or escaped is None:
+        return None
+    return View(whole, any_of((inner.unsure, cel.check(escaped), _RAW)), f"{text} has escapes")
 
 
 def _ends_off(term: Apply, source: Callable[[Symbol], Source | None]) -> View | None:
