@@ -189,6 +189,22 @@ def test_what_a_branch_answers_with_is_shown_at_the_branch(tmp_path: Path) -> No
     assert "query has escapes" in queries.reason
 
 
+def test_messages_that_no_filter_joins_are_told_once(tmp_path: Path) -> None:
+    """There was a line for each set of them, with all texts in it, and a hint at what they have already."""
+    names = "abcdefg"
+    report = covered(
+        tmp_path,
+        'allow := {"allowed": count(why) == 0, "body": concat("; ", why)}\n'
+        "two contains n if some n in input.identity.claims.roles\n"
+        'why contains sprintf("a %s", [two]) if http.headers["x-a"]\n'
+        + "".join(f'why contains "{each}" if http.headers["x-{each}"]\n' for each in names),
+    )
+    [rule] = report.rules
+    [told] = [each for each in rule.residues if each.reason.startswith("answers with")]
+    assert told.reason == "answers with messages that no filter of Envoy's puts together"
+    assert "begin with different constants" in told.hint
+
+
 def test_what_is_not_followed_is_no_value_of_an_answer(tmp_path: Path) -> None:
     """It tells a reason of its own; as a value that was one in brackets."""
     report = covered(tmp_path, 'allow := {"allowed": false, "body": format_int(rand.intn("x", 3), 10)}\n')

@@ -69,7 +69,10 @@ _FAMILIES = (
     ("json.unmarshal", _PARSED),
     ("json.is_valid", _PARSED),
     ("yaml.", _PARSED),
-    ("urlquery.", "read input.parsed_query: its parameters are native, decoded as they should be"),
+    (
+        "urlquery.",
+        "read input.parsed_query and input.parsed_path: parameters and segments are native, and decoded",
+    ),
     ("graphql.", _GRAPHQL),
     ("crypto.", _DIGEST),
     ("regex.match", _TEXT),
@@ -138,6 +141,10 @@ WRITTEN = (
 KEPT = "claims without null, empty arrays and empty objects are put into the metadata natively"
 CODED = "texts are encoded natively, in JSON those in ASCII without quotes and the like"
 IN_JSON = "texts in ASCII without quotes, backslashes, <, > and & are answered natively"
+MESSAGES = (
+    "up to 32 messages that begin with different constants, with claims, fields of JSON, the path, the host, "
+    "the method or headers in them, are joined and listed natively"
+)
 SAID = "messages with texts in ASCII are answered natively, in JSON those without quotes and the like"
 FEW = "requests with fewer are answered natively; nothing needs to be done"
 NAMES = "hardly any certificate has such a name; nothing needs to be done"
@@ -302,7 +309,10 @@ _DOUBTS = (
         "plain digits",
         "numbers without a sign, a point or an exponent, and plain versions, are decided natively",
     ),
-    ("two values for one name", "cookies in ASCII, each of which is there once, are read natively"),
+    (
+        "two values for one name",
+        "cookies and other entries in ASCII, each of which is there once, are read natively",
+    ),
     ("a header has letters beyond ASCII", "requests whose headers are in ASCII are decided natively"),
     ("holds no plain", "tokens and JSON as programs write them, in ASCII, are decided natively"),
     (

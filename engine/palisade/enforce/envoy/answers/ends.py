@@ -24,7 +24,17 @@ from palisade.rego.errors import NOWHERE
 from palisade.rego.partial import Case, Outcome
 from palisade.rego.partial.formulas.formula import Formula, IsKind
 from palisade.rego.partial.formulas.reachable import reachable
-from palisade.rego.partial.formulas.terms import Apply, Element, Input, Known, ObjectOf, Symbol, Unknown
+from palisade.rego.partial.formulas.terms import (
+    Apply,
+    Element,
+    Gathered,
+    Input,
+    Known,
+    ObjectOf,
+    Symbol,
+    Unknown,
+    subterms,
+)
 from palisade.rego.partial.symbols.counts import MOST, by_count, counted_in
 from palisade.rego.partial.symbols.finite import by_rank, by_values, combinations
 from palisade.rego.partial.symbols.messages import none_or_some
@@ -133,6 +143,11 @@ def end_of(
             many = f"is for the engine where it answers with {what}, and that is more than {MOST}"
             reason = Reason(many, case.label, hints.FEW, always=False)
             return End(Verdict.RESIDUAL, RESIDUAL, reasons=(reason,))
+        if what is not None and any(map(_is_of_messages, subterms(what))):
+            # Which there may be differs from case to case, and hardly from one to the next.
+            return _asked(
+                case, "answers with messages that no filter of Envoy's puts together", hints.MESSAGES
+            )
         return _asked(case, f"answers with {what or 'values of the request'}", hint)
     found = answers.to(made)
     if isinstance(found, str):
@@ -176,6 +191,11 @@ _UNCODED = "is for the engine where what it encodes for an answer has others tha
 _UNSAID = "is for the engine where what it puts into a message is no plain text"
 _ESCAPED = "is for the engine where a text that it puts into JSON is written otherwise there"
 _UNPRINTABLE = "is for the engine where who calls, with which it answers, has control characters in the name"
+
+
+def _is_of_messages(part: Symbol) -> bool:
+    """Whether it is messages, each of which is there under a condition."""
+    return isinstance(part, Gathered) and not any(each.over for each in part.parts)
 
 
 def _is_of_each_request(part: str | Put) -> bool:
