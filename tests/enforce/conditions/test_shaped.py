@@ -43,6 +43,13 @@ IDIOMS = (
     'object.get(object.get(input, ["identity", "none"], {}), "a", http.headers["x-b"]) == "x"',
     'object.union({"a": "x"}, {"b": http.headers["x-b"]})[claims.key] == "x"',
 )
+BY_NAMES = (
+    'object.filter({"a": 1, "b": {"c": 2}, "x": 3}, claims.org).a == 1',
+    'some v in object.filter({"a": "x", "b": "y", "x": "z"}, claims.org); v == http.headers["x-b"]',
+    'count(object.remove({"a": 1, "b": 2, "x": 3}, claims.org)) == 2',
+    'not object.filter({"a": 1, "x": 2}, claims.org) == {}',
+    'object.filter({"a": ["GET"], "b": ["x"]}, [claims.key, http.headers["x-b"]])[_][_] == http.method',
+)
 VALUES = ("x", "", 1, None, False, ["x"], {}, {"b": 1}, {"a": "x", "b": "x"})
 
 
@@ -55,6 +62,9 @@ def test_entries_that_are_left(bed: Bed, providers: tuple[Provider, ...], issuer
         *({"a": one, "b": other} for one, other in product(("x", None, {"b": 1, "c": 2}), ("x", None, "y"))),
         {"c": "x"},
         {"a": "x", "b": "x", "c": 1},
+        ["a"],
+        ["x", "b", "a"],
+        [["a"], 1, "b", *map(str, range(9))],
     ]
     tokens = [*(Token("corp", {"org": org, "key": "ab"[at % 2]}) for at, org in enumerate(orgs)), None]
     headers = ((), (("x-b", "x"),), (("x-a", "y"), ("x-b", "y")))
@@ -66,7 +76,7 @@ def test_entries_that_are_left(bed: Bed, providers: tuple[Provider, ...], issuer
     ]
     subjects = [
         subject_of(rego.compile({"p.rego": f"{HEAD}allow if {{ true; {idiom} }}"}), providers, issuers)
-        for idiom in IDIOMS
+        for idiom in (*IDIOMS, *BY_NAMES)
     ]
     judge(bed, subjects, asked, tally := Tally())
     assert tally.native > 0.8 * tally.pairs, tally

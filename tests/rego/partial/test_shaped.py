@@ -42,6 +42,13 @@ RULES = (
     'r := object.union_n([{"a": input.x}, {"a": input.y}])',
     "r := object.remove(input.x, data.name)",
     "r := object.filter(input.x, data.number)",
+    'r := object.filter({"a": 1, "b": [2], "c": 3}, input.x)',
+    'r := count(object.remove({"a": 1, "b": [2], "c": 3}, input.x))',
+    'r if { some k, v in object.filter({"a": "b", "b": input.y, "c": "c"}, input.x); k != v }',
+    'r if object.filter({"a": ["x"], "b": ["b", "y"]}, input.x)[_][_] == "y"',
+    'r := object.filter({"a": 1, "b": 2}, {k | some k in input.x; is_string(k)}).b',
+    'r := object.filter({"a": 1, "b": 2}, [input.y])',
+    'r := object.remove({1: "a", "b": 2}, input.x)',
     'r := object.subset(input.x, {"a": 1})',
     'r := object.subset(input.x, {"a": {"b": 1}, "b": null})',
     'r := object.subset(input.x, {"a": {}})',
@@ -59,6 +66,7 @@ DOCUMENTS: list[dict[str, Any]] = [
     *({"x": {"a": a, "b": b}, "y": "b"} for a in VALUES for b in ("b", None, 1)),
     *({"x": {"a": a}} for a in (["b", 1], [1, "b"], [["b"]])),  # arrays that hold another in a row
     {"x": {"b": "b", "c": "c"}},
+    *({"x": x, "y": "a"} for x in (["a"], ["a", "b", "a"], [["a"], "b"], ["z"], "a", {"k": "a"})),
     {"x": {"c": 1, "b": 1}, "y": 1},
 ]
 LEFT_TO_THE_EVALUATOR = (

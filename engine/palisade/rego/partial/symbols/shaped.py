@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from palisade.rego.builtins.json_paths import parse_path
 from palisade.rego.errors import BuiltinError
-from palisade.rego.partial.formulas.formula import TRUE, Formula
+from palisade.rego.partial.formulas.formula import FALSE, TRUE, Defined, Formula
 from palisade.rego.partial.formulas.placing import at_key
 from palisade.rego.partial.formulas.terms import (
     Apply,
@@ -26,14 +26,16 @@ from palisade.rego.partial.formulas.terms import (
     Unknown,
 )
 from palisade.rego.partial.symbols.construct import known_entries, of_entries, parts_of
-from palisade.rego.partial.symbols.objects import entry, object_of
-from palisade.rego.partial.symbols.sets import Cases, truth
+from palisade.rego.partial.symbols.objects import entry, is_made, object_of
+from palisade.rego.partial.symbols.sets import Cases, is_member, truth
 from palisade.rego.values import Set, Value, key, unkey
 
 if TYPE_CHECKING:
     from palisade.rego.partial.symbols.members import Members
 
 _TERMS = (Input, Element, Apply)
+_MOST_ENTRIES = 200
+"""Of so many constants each is there under a condition of its own."""
 
 
 def remove(run: Members, args: Sequence[Symbol]) -> Cases | None:
@@ -70,9 +72,11 @@ def _by_paths(run: Members, args: Sequence[Symbol], *, among: bool) -> Cases | N
 
 
 def _left(run: Members, args: Sequence[Symbol], *, among: bool) -> Cases | None:
-    """The object with the entries whose keys are, or are not, among the constants."""
+    """The object with the entries whose keys are, or are not, among the names."""
     source, names = args
-    if not isinstance(names, Known) or not isinstance(names.value, list | Set | dict):
+    if not isinstance(names, Known):
+        return _of_table(run, source, names, among=among)
+    if not isinstance(names.value, list | Set | dict):
         return None
     forms = names.value.keys() if isinstance(names.value, dict) else {key(each) for each in names.value}
     entries = known_entries(source)
@@ -87,6 +91,33 @@ def _left(run: Members, args: Sequence[Symbol], *, among: bool) -> Cases | None:
     kept = known if among else run.builder.negate(known)
     part = Part(kept, ((source, loop),), entry(source, loop))
     return [(run.is_kind(source, "object"), object_of((part,)))]
+
+
+def _of_table(run: Members, source: Symbol, names: Symbol, *, among: bool) -> Cases | None:
+    """The same of constants, where the request brings the names: each entry is there under a condition."""
+    entries, builder = known_entries(source), run.builder
+    if not entries or len(entries) > _MOST_ENTRIES or is_made(names):
+        return None
+    if not all(isinstance(form, str) for form in entries) or isinstance(names, Unknown):
+        return None
+    terms = isinstance(names, _TERMS)
+    listed = builder.any(run.is_kind(names, kind) for kind in ("array", "set"))
+    an_object = run.is_kind(names, "object") if terms else FALSE
+    left: list[Part] = []
+    for form, value in entries.items():
+        name = Known(unkey(form))
+        found = is_member(run, name, names)
+        if found is None:
+            return None
+        inside = builder.both(listed, found)
+        if isinstance(names, _TERMS):
+            # Of an object it is the keys that count.
+            keyed = builder.both(an_object, builder.atom(Defined(at_key(names, name))))
+            inside = builder.any((inside, keyed))
+        condition = inside if among else builder.negate(inside)
+        if condition is not FALSE:
+            left.append(Part(condition, (), ArrayOf((name, value))))
+    return [(builder.any((listed, an_object)), object_of(tuple(left)))]
 
 
 def union(run: Members, args: Sequence[Symbol]) -> Cases | None:
