@@ -81,6 +81,11 @@ WAF = (
     "every v in query.q {{ not {} }}",
     "not any_such\nany_such if {{ v := query[_][_]; {} }}",
     'some k, vs in query; k == "q"; some v in vs; {}',
+    "some v in query.q; not {}",
+    "every v in query.q {{ {} }}",
+    "every _, vs in query {{ every v in vs {{ {} }} }}",
+    "some _, vs in query; some v in vs; not {}; v != ``",
+    "every _, vs in query {{ every v in vs {{ count(v) < 4; not {} }} }}",
 )
 TESTS = (
     "contains(lower(v), `select`)",
@@ -93,6 +98,10 @@ TESTS = (
     "regex.match(`^$`, v)",
     "some p in [`--`, `union select`, `/*`, `x'`]; contains(lower(v), p)",
     "contains(v, `a&b`)",
+    "count(v) > 2",
+    "count(v) <= 0",
+    "count(v) < 4",
+    "v in {`abc`, `x`}",
 )
 QUERIES = (
     *("", "q", "q=", "q=&q=b", "q=SeLect", "q=1&x=select", "select=1", "q=sele&ct", "q=AKx", "q=aK", "q=xab"),

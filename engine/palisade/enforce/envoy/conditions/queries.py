@@ -14,7 +14,7 @@ from xds.type.matcher.v3.string_pb2 import StringMatcher
 from palisade.enforce.envoy.conditions.keyed import Keyed
 from palisade.enforce.envoy.matchers.bounds import ALWAYS, NEVER, Bounds, both, either, inverse
 from palisade.enforce.envoy.regex import patterns
-from palisade.enforce.envoy.regex.paths import ALL_PAIRS, FURTHEST, Pairs, is_plain_parameter
+from palisade.enforce.envoy.regex.paths import ALL_PAIRS, FURTHEST, Pairs, is_plain_parameter, values_are
 from palisade.enforce.envoy.regex.strings import text_matcher
 from palisade.enforce.envoy.regex.within import within
 from palisade.enforce.envoy.values.sources import Parameters, Query, Source, Unspelled
@@ -31,7 +31,7 @@ from palisade.rego.partial.formulas.formula import (
     Test,
 )
 from palisade.rego.partial.formulas.rewriting import substitute
-from palisade.rego.partial.formulas.terms import Apply, Element, Symbol
+from palisade.rego.partial.formulas.terms import Apply, Element, Known, Symbol
 from palisade.rego.values import unkey
 
 REPEATED = "the query has so many pairs, of which some may be of one parameter"
@@ -76,9 +76,10 @@ class Queries(Keyed):
                 continue  # the values of a name are a list, and nothing else
             if negated or not isinstance(inner, Exists) or inner.source != values:
                 return None
-            texts = _texts(inner.body, Element(inner.source, inner.loop), value=True)
+            value = Element(inner.source, inner.loop)
+            texts = _texts(inner.body, value, value=True)
             if texts is None:
-                return None
+                return self._some_such(None, inner.body, value) if body is asked else None
             valued.append(texts)
         if len(named) > 1 or len(valued) > 1 or (others and (named or valued)):
             return None
@@ -89,12 +90,28 @@ class Queries(Keyed):
 
     def _some_value(self, parameter: str, atom: Exists) -> Bounds | None:
         """Some value of the parameter makes the body hold. None for what no pattern says."""
-        pairs, value = Pairs(patterns.quote(parameter)), Element(atom.source, atom.loop)
+        value = Element(atom.source, atom.loop)
         body = _known(self._builder, atom.body, value)
         if body is TRUE:
-            return self._names(_some(pairs))
+            return self._names(_some(Pairs(patterns.quote(parameter))))
+        return self._some_such(parameter, body, value)
+
+    def _some_such(self, parameter: str | None, body: Formula, value: Element) -> Bounds | None:
+        """Some value of the parameter, or of any, meets a condition. None for what no pattern says."""
         texts = _texts(body, value, value=True)
-        return None if texts is None else self._some_pair(pairs, texts)
+        if texts is not None:
+            return self._some_pair(Pairs(patterns.quote(parameter)) if parameter else ALL_PAIRS, texts)
+        ways = _ways(self._builder, body)
+        if ways:
+            found = [self._some_such(parameter, each, value) for each in ways]
+            return None if None in found else either(each for each in found if each)
+        asked = body.args if body.kind == "and" else (body,)
+        if any(each.kind != "not" for each in asked):
+            return None
+        others = _texts(self._builder.any(each.args[0] for each in asked), value, value=True)
+        if others is None:
+            return None
+        return inverse(self._query(values_are(parameter, others.pattern, valueless=others.empty)))
 
     def _all_are(self, named: Sequence[_Texts]) -> Bounds:
         """Every parameter has one of those names. There may be none."""
@@ -155,7 +172,7 @@ def _known(builder: Builder, body: Formula, part: Element, *, several: bool = Fa
                 return TRUE if several and kind == "array" else FALSE
             case Defined(term) if term == part:
                 return TRUE
-            case Defined(Apply(name, (term,))) if name in _FOLDS and term == part and not several:
+            case Defined(Apply(name, (term,))) if name in _OF_ANY_TEXT and term == part and not several:
                 return TRUE
             case Exists(source, loop, inner) if several and source == part:
                 return builder.atom(Exists(source, loop, _known(builder, inner, Element(part, loop))))
@@ -164,7 +181,16 @@ def _known(builder: Builder, body: Formula, part: Element, *, several: bool = Fa
     return substitute(builder, body, told)
 
 
-_FOLDS = ("lower", "upper")
+_OF_ANY_TEXT = ("count", "lower", "upper")
+_LONGEST = 1_000
+"""RE2 counts no further."""
+
+
+def _ways(builder: Builder, body: Formula) -> Sequence[Formula]:
+    """The conditions of which one must hold; none for one that is not so many."""
+    if body.kind == "not" and body.args[0].kind == "and":
+        return [builder.negate(each) for each in body.args[0].args]
+    return body.args if body.kind == "or" else ()
 
 
 def _is_list(form: object) -> bool:
@@ -198,8 +224,28 @@ def _texts(body: Formula, element: Element, *, value: bool) -> _Texts | None:
         texts = sorted({each for each in map(unkey, body.atom.values) if isinstance(each, str)})
         said = [_said(each, fold, value=value) for each in texts if each]
         return _Texts("|".join(filter(None, said)), "" in texts)
+    sizes = _sizes(body, element)
+    if sizes is not None:
+        least, most = sizes
+        class_ = "[^&]" if value else "[^&=]"
+        return (
+            _Texts(f"{class_}{{{max(least, 1)},{most}}}", least < 1) if most != "0" else _Texts("", least < 1)
+        )
     asked = text_matcher(body.atom.term) if isinstance(body.atom, Test) else None
     return None if asked is None else _matched(*asked, element, value=value)
+
+
+def _sizes(body: Formula, element: Element) -> tuple[int, str] | None:
+    """How many characters a text has at least and, if any number is said, at most, by a condition on their
+    count; None for other conditions, and large numbers."""
+    match body.atom:
+        case Test(Apply("gt" | "gte" | "lt" | "lte" as name, (Apply("count", (text,)), Known(int(limit))))):
+            if text != element or type(limit) is not int or not 0 <= limit < _LONGEST:
+                return None
+            if name in ("gt", "gte"):
+                return limit + (name == "gt"), ""
+            return (0, str(limit - (name == "lt"))) if limit or name == "lte" else None
+    return None
 
 
 def _matched(text: Symbol, matcher: StringMatcher | None, element: Element, *, value: bool) -> _Texts | None:

@@ -247,6 +247,15 @@ class Pairs:
         return rf"(?s)[^?]*(?:\?{self.one}?(?:&{self.one}?)*)?"
 
 
+def values_are(name: str | None, value: str, *, valueless: bool) -> str:
+    """All pairs of the name, or all that there are, have a value that the pattern matches; or `valueless` an
+    empty one."""
+    own = Pairs(quote(name), False, value, valueless) if name else Pairs("[^&=]+", True, value, valueless)
+    ways = [own.one] if value or valueless else []
+    pair = f"(?:{'|'.join([*ways, _other(name) if name else ''])})"
+    return rf"(?s)[^?]*(?:\?{pair}(?:&{pair})*)?"
+
+
 ALL_PAIRS = Pairs(nameless=True)
 
 
