@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from palisade.explain.compiled import compiled
 from palisade.explain.coverage import CoverageReport, Residue, Where, of_any_member
 from palisade.explain.places import UNPLACED, Place
@@ -203,6 +205,20 @@ def test_messages_that_no_filter_joins_are_told_once(tmp_path: Path) -> None:
     [told] = [each for each in rule.residues if each.reason.startswith("answers with")]
     assert told.reason == "answers with messages that no filter of Envoy's puts together"
     assert "begin with different constants" in told.hint
+
+
+@pytest.mark.parametrize(
+    "joined", ["[r | some r in claims.roles]", "[r | r := claims.realm_access.roles[_]]"]
+)
+def test_all_members_that_a_loop_lists_are_joined_as_the_claim_is(tmp_path: Path, joined: str) -> None:
+    """They were the engine's, and so would an object's entries be: of those the condition says it."""
+    source = (
+        "claims := input.identity.claims\n"
+        f'allow := {{"allowed": true, "headers": {{"x-roles": concat(",", {joined})}}}}\n'
+    )
+    [rule] = covered(tmp_path, source).rules
+    assert rule.where is Where.CONDITIONAL
+    assert not [each.reason for each in rule.residues if each.always]
 
 
 def test_what_is_not_followed_is_no_value_of_an_answer(tmp_path: Path) -> None:

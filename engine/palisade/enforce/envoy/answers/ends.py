@@ -18,6 +18,7 @@ from palisade.enforce.envoy.values.messages import Messages
 from palisade.enforce.envoy.values.puts import Coded, Put
 from palisade.enforce.envoy.values.shaped import Shaped
 from palisade.enforce.envoy.values.sources import Source, TextSource
+from palisade.enforce.envoy.values.words import IN_WORDS
 from palisade.enforce.envoy.values.written import Written
 from palisade.policy.numbering import spelled
 from palisade.rego.errors import NOWHERE
@@ -138,6 +139,8 @@ def end_of(
     except UntoldError as error:
         claims = "input.identity.claims" in str(case.value)
         hint = hints.CONSTANTS + hints.OF_PROVIDERS * claims
+        if isinstance(error.what, Unknown) and error.what.reason in IN_WORDS:
+            return End(Verdict.RESIDUAL, RESIDUAL)  # the condition says of which requests that is so
         what = None if isinstance(error.what, Unknown) else error.what  # which tells a reason of its own
         if what is not None and what == counted_in(case.value):
             many = f"is for the engine where it answers with {what}, and that is more than {MOST}"

@@ -34,6 +34,7 @@ from palisade.enforce.envoy.values.claims import claim_defined
 from palisade.enforce.envoy.values.sources import ClaimSource, Missing, TextSource
 from palisade.enforce.envoy.values.times import kind_of, moment_of
 from palisade.enforce.envoy.values.walks import is_claim, needs_claim
+from palisade.enforce.envoy.values.words import IN_WORDS
 from palisade.rego.partial.formulas.formula import (
     Atom,
     Defined,
@@ -48,29 +49,12 @@ from palisade.rego.partial.formulas.formula import (
 from palisade.rego.partial.formulas.rewriting import own_symbols, parts_first, symbols
 from palisade.rego.partial.formulas.shared import Shared
 from palisade.rego.partial.formulas.terms import Apply, Gathered, Input, Symbol, subterms
-from palisade.rego.partial.symbols.arrays import OF_OBJECT
 from palisade.rego.partial.symbols.chosen import FIRST
-from palisade.rego.partial.symbols.filled import TWICE
-from palisade.rego.partial.symbols.listed import BLANK
-from palisade.rego.partial.symbols.matching import ADDRESSES, LARGE, TEXTS
-from palisade.rego.partial.symbols.named import AS_PATH
 from palisade.rego.values import Value, key, unkey
 
 UNVERIFIED = "a token is there that Envoy does not take, or not as the policy does"
 OTHERS = "a token is there that is for another issuer"
 NO_TEXT = "compares with bytes that are no UTF-8, as base64.decode may give them"
-_IN_WORDS = {
-    AS_PATH: "a key that is looked up is an array",
-    BLANK: "a text that is split has a piece of space alone, or of letters beyond ASCII",
-    ADDRESSES: "several addresses are asked for at once",
-    LARGE: "a version has a number of nineteen digits or more",
-    OF_OBJECT: "entries of an object are asked for by their places",
-    TEXTS: "several texts are asked for at once",
-    TWICE: "what a template is filled with has the sign of a place to fill",
-}
-"""What only the engine knows where a condition beside it holds: for which requests."""
-
-
 _SPARE = 10_000
 """So many formulas of the past, beside as many as there were at first, are kept before all begins anew."""
 
@@ -336,8 +320,8 @@ class Lowering(Tabled):
     def _opaque(self, atom: Opaque) -> Bounds:
         if atom.reason == FIRST:
             return Bounds(NO, YES)  # of which requests that is so, the condition beside it says
-        if atom.reason in _IN_WORDS:
-            return self._unless(NEVER, YES, _IN_WORDS[atom.reason])  # as the one beside it says
+        if atom.reason in IN_WORDS:
+            return self._unless(NEVER, YES, IN_WORDS[atom.reason])  # as the one beside it says
         return self._unknown(atom.reason, atom.location, hints.of_unfollowed(atom.reason))
 
     def _in(self, atom: In) -> Bounds:

@@ -128,7 +128,10 @@ def _part_joined(run: Members, glue: str, source: Input, part: tuple[int, int]) 
     object may be greater than any number, which is left to the evaluator."""
     builder = run.builder
     an_array, an_object = run.is_kind(source, "array"), run.is_kind(source, "object")
-    made = Apply("concat", (Known(glue), Apply("array.slice", (source, *map(Known, part)))))
+    whole = part == (0, ENDLESS)
+    made = Apply(
+        "concat", (Known(glue), source if whole else Apply("array.slice", (source, *map(Known, part))))
+    )
     return [
         (builder.all((an_array, builder.atom(Defined(made)))), made),
         (builder.negate(builder.any((an_array, an_object))), Known("")),
