@@ -61,11 +61,17 @@ allow := {
 	"response_headers_to_add": {"x-list": json.marshal(array.concat(token.realm.roles, token.roles))},
 } if startswith(http.path, "/array")
 
+allow := {
+	"allowed": true,
+	"headers": {"x-roles": concat(",", [role | some role in roles]), "x-true": concat("|", [r | roles[r]])},
+	"response_headers_to_add": {"x-list": json.marshal([role | some role in roles; role != "b"])},
+} if startswith(http.path, "/listed")
+
 app := {role | some role in token.roles; role != "a"}
 
 realm := {role | some role in token.realm.roles}
 """ % ("s" * 64)
-PATHS = ("/both", "/named", "/union", "/array")
+PATHS = ("/both", "/named", "/union", "/array", "/listed")
 ROLES = ("a", "b", "x", "app:r", "app:", "B", "a b", "10", "9", "a,b", "%REQ(x)%")
 ODD = ([], None, "a", ["ü"], [""], ["a", 7], {"k": "a"}, [["a"]], ['"'], ["<"], 7, ["\\"], [None])
 

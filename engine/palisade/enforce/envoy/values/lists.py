@@ -19,6 +19,7 @@ from palisade.enforce.envoy.values.sources import ClaimSource, Source
 from palisade.enforce.envoy.values.written import json_text, whole_claim
 from palisade.rego.partial.formulas.formula import TRUE, Formula
 from palisade.rego.partial.formulas.terms import Apply, Gathered, Input, Known, Part, Symbol
+from palisade.rego.partial.symbols.arrays import in_turn
 from palisade.rego.records import record
 
 
@@ -114,6 +115,7 @@ def listing_of(symbol: Symbol, source: Callable[[Symbol], Source | None]) -> Lis
     match symbol:
         case Apply("concat", (Known(str(text)), members)) if text.isascii() and text.isprintable():
             glue, symbol = str(text), members
+    symbol = in_turn(symbol)
     is_sorted = isinstance(symbol, Apply) and symbol.name == "sort"
     whole = symbol.args[0] if isinstance(symbol, Apply) and is_sorted else symbol
     sides = _sides(whole)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TypeAlias
 
@@ -18,7 +19,7 @@ from palisade.rego.partial.execution.tables import TableLoop, is_large, rounds
 from palisade.rego.partial.execution.turns import Turns, advance, effects, first_decides, once
 from palisade.rego.partial.formulas.formula import FALSE, TRUE, Formula
 from palisade.rego.partial.formulas.terms import Apply, ArrayOf, Gathered, Known, Part, SetOf, Symbol
-from palisade.rego.partial.symbols.arrays import comes_apart, comes_in_order
+from palisade.rego.partial.symbols.arrays import comes_apart, comes_in_order, listing
 from palisade.rego.partial.symbols.construct import grown, in_order, is_grown, pairs_of
 from palisade.rego.partial.symbols.other_kinds import are_found_by_others, is_index
 from palisade.rego.partial.symbols.worlds import NEXT, Env, Result, Step, Unsupported, Worlds, env_key
@@ -60,7 +61,7 @@ class Loops(Repeating):
         """Where the rounds for members lead of which it is not known which there are. Raises ManyStatesError
         as `_in_states` does."""
         worlds = Worlds(env, self.builder)
-        ordered, apart = comes_in_order(source), comes_apart(source)
+        whole, ordered, apart = source, comes_in_order(source), comes_apart(source)
         match source:
             case Gathered("set", members_of):
                 parts = in_order(self.builder, members_of)
@@ -90,7 +91,10 @@ class Loops(Repeating):
                 raise ManyStatesError
         if len(members) > 1 and first_decides(ends, in_turn=in_turn) and turns.matter():
             raise Unsupported(ORDER_OF_MEMBERS)
-        return self._checked(worlds.disjoint(), env)
+        steps = worlds.disjoint()
+        if isinstance(whole, Gathered) and whole.kind == "set" and not ordered:
+            steps = [_listing(step, env, [part for part, _ in members]) for step in steps]
+        return self._checked(steps, env)
 
     def _rows(
         self, stmt: ir.ScanStmt, env: Env, source: Symbol, live: frozenset[int]
@@ -300,6 +304,15 @@ class Loops(Repeating):
         *steps, rest = steps
         there = self.builder.both(self.is_one_of(part, at(found.keys)), rest.condition)
         return [*steps, Step(there, rest.env, rest.signal)]
+
+
+def _listing(step: Step, before: Env, members: Sequence[Part]) -> Step:
+    """The step, with what lists a set known as that."""
+    found = {
+        local: value if value is before.get(local) else listing(before.get(local), value, members)
+        for local, value in step.env.items()
+    }
+    return replace(step, env=found)
 
 
 def _is_array(source: Symbol) -> bool:

@@ -242,13 +242,15 @@ class Gathered(Made):
     """A set or array (`kind`) whose members stand under conditions: what rules and comprehensions collect.
 
     Of an array that is not `ordered` it is not known in which order its members stand there; of one that is
-    not `apart`, how often: it lists the members of a set, of which two that are alike are one.
+    not `apart`, how often: it lists the members of a set, of which two that are alike are one. It is `of`
+    that set where it has its members and no others, in Rego's order.
     """
 
     kind: str
     parts: tuple[Part, ...]
     ordered: bool = True
     apart: bool = True
+    of: Symbol | None = None
     digests: frozenset[int] = field(init=False, compare=False, repr=False)
     """The hashes of the parts of a set, to tell whether one is among them."""
     _folded: int = field(init=False, compare=False, repr=False)
@@ -281,6 +283,7 @@ class Gathered(Made):
         object.__setattr__(found, "parts", (*self.parts, *more))
         object.__setattr__(found, "ordered", ordered)
         object.__setattr__(found, "apart", apart)
+        object.__setattr__(found, "of", None)
         found._add(self.size, self.unknown, self._folded, self.digests, more)
         return found
 

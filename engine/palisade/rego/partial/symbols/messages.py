@@ -70,7 +70,8 @@ def with_conditions(value: Symbol, change: Callable[[Formula], Formula]) -> Symb
     for each in subterms(value):
         if isinstance(each, Gathered):
             parts = (replace(part, condition=change(part.condition)) for part in each.parts)
-            put[each] = replace(each, parts=tuple(part for part in parts if part.condition is not FALSE))
+            left = tuple(part for part in parts if part.condition is not FALSE)
+            put[each] = replace(each, parts=left, of=None)
     return _filled(put, value) if put else value
 
 
