@@ -83,6 +83,13 @@ def test_every_builtin_has_a_hint_that_does_not_repeat_it() -> None:
         assert hint, name
 
 
+def test_builtins_of_texts_and_schemas_say_what_is_read_instead() -> None:
+    """Who decodes a segment of the path was sent to the query, and who checks a schema to keys of objects."""
+    assert "input.parsed_path" in hints.of_builtin("urlquery.decode")
+    assert "schema" in hints.of_builtin("json.match_schema")
+    assert "cookies and other entries" in hints.of_doubt("two values for one name")
+
+
 def test_what_the_request_says_of_its_token_is_named() -> None:
     """Keys that are constant are not asked for once more; nobody wrote the count of what is taken apart."""
     asked = f"""{HEAD}allow if {{

@@ -68,6 +68,7 @@ _FAMILIES = (
     ("io.jwt.", _VERIFY),
     ("json.unmarshal", _PARSED),
     ("json.is_valid", _PARSED),
+    ("json.match_schema", "ask of fields what the schema says: is_number(body.n), body.kind in kinds"),
     ("yaml.", _PARSED),
     (
         "urlquery.",
