@@ -225,6 +225,12 @@ def test_inputs_of_other_gateways_where_the_rules_decide(tmp_path: Path) -> None
     assert warned(tmp_path, decision=("a", "allow"), c=given) == []
 
 
+def test_a_rule_that_is_called_without_arguments(tmp_path: Path) -> None:
+    """OPA takes and evaluates it, as it knows no types of requests; it was told to be no function."""
+    source = f'package a\n\nmethod() := m if m := {HTTP}.method\n\nallow if upper(method()) == "GET"\n'
+    assert warned(tmp_path, a=source, decision=("a", "allow")) == []
+
+
 def test_what_opa_would_ask_about_itself(tmp_path: Path) -> None:
     """A mask that nothing reads: whoever wrote it takes for masked what is logged."""
     mask = 'package system.log\n\nmask contains "/input/attributes/request/http/headers/x-session"\n'

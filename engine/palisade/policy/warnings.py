@@ -20,6 +20,7 @@ from palisade.policy.request_schema import KEYS, MEANT, MEANT_ELSEWHERE, SCHEMA
 from palisade.policy.sets import PolicySet
 from palisade.rego import ast
 from palisade.rego.check import failing, passed_over, unresolved, unused
+from palisade.rego.check.calls import NO_FUNCTION
 from palisade.rego.check.problems import Problems
 from palisade.rego.errors import Diagnostic
 
@@ -205,8 +206,9 @@ def _unlike_requests(policy: rego.Policy, policy_set: PolicySet) -> list[Diagnos
     try:
         revisions.compile_set(policy_set, schemas={"input": SCHEMA}, previous=policy)
     except rego.CompileError as error:
-        # Rules of the library look at inputs of every shape.
-        own = [each for each in error.errors if not library.is_own(each.file)]
+        # Rules of the library look at inputs of every shape. And a rule that is called without arguments is
+        # so for OPA, which knows no types of requests, where it might be anything.
+        own = [each for each in error.errors if not library.is_own(each.file) and each.hint != NO_FUNCTION]
         return [replace(each, code=UNKNOWN_INPUT, hint=_shorter(each)) for each in own]
     return []
 
