@@ -71,3 +71,14 @@ def test_a_set_that_nothing_would_ask(run: Run, project: Path) -> None:
     )
     (project / "palisade.yaml").write_text(SETTINGS + "decision: envoy/authz/allow\n")
     assert run("check", "policies").err == ""
+
+
+def test_the_only_rule_called_allow_is_asked_about_requests(run: Run, project: Path) -> None:
+    """compile and verify take it for the decision; check alone warned of nothing that no request has."""
+    (project / "palisade.yaml").unlink()
+    rules = project / "policies" / "allow.rego"
+    rules.write_text('package envoy.authz\n\nallow if input.zzz == "alice"\n')
+    assert "input.zzz is undefined in all requests" in run("check", "policies").err
+    with rules.open("a") as text:
+        text.write("\nother.allow if true\n")
+    assert "undefined" not in run("check", "policies").err, "which of two decides is not known"

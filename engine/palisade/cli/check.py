@@ -23,7 +23,7 @@ from palisade.cli.output import (
     working,
 )
 from palisade.cli.places import is_there
-from palisade.cli.subject import DEFAULT_FILE, chosen, is_set
+from palisade.cli.subject import DEFAULT_FILE, allows, chosen, is_set
 from palisade.policy import inventory_file, library, revisions, schemas, sets, warnings
 from palisade.policy.inventory import DEFAULT_DECISION, Inventory
 from palisade.policy.sets import PolicySet
@@ -133,6 +133,8 @@ def find(
     modules = len(policy_set.modules) + len(policy_set.tests)
     if errors or compiled is None:
         return Found(modules, errors)
+    if is_set(path):
+        decision = _decision(compiled[0])
     warned = warnings.find(
         *compiled,
         policy_set,
@@ -150,12 +152,20 @@ def find(
     return Found(modules, warned, (), undecided) if strict else Found(modules, (), warned, undecided)
 
 
+def _decision(served: rego.Policy) -> tuple[str, ...]:
+    """The rule that is asked about requests where no inventory says which: the only `allow`, if any."""
+    named = [] if _decides_by_default(served) else allows(served)
+    return tuple(named[0].split("/")) if len(named) == 1 else ()
+
+
+def _decides_by_default(served: rego.Policy) -> bool:
+    return tuple(DEFAULT_DECISION.split("/")) in served.checked.rules
+
+
 def _undecided(served: rego.Policy) -> str:
-    rules = [path for path in served.checked.rules if not library.is_own(served.checked.rules[path][0].file)]
-    if tuple(DEFAULT_DECISION.split("/")) in rules:
+    if _decides_by_default(served):
         return ""
-    named = sorted("/".join(path) for path in rules if path[-1] == "allow") or ["PACKAGE/RULE"]
-    asked = " or ".join(f"decision: {each}" for each in named)
+    asked = " or ".join(f"decision: {each}" for each in allows(served) or ["PACKAGE/RULE"])
     return f"No rule here is {DEFAULT_DECISION}: palisade.yaml has to name the one that decides, by {asked}"
 
 

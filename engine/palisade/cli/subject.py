@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
+from palisade import rego
 from palisade.cli.exit_codes import CommandError
 from palisade.cli.places import is_folder
 from palisade.policy import inventory_file, library, revisions, sets
@@ -88,15 +89,19 @@ def functions(revision: Revision, name: str) -> tuple[Function, ...]:
     return (known[name],)
 
 
-def _only_allow(policy_set: PolicySet) -> str:
-    """The rule that decides where nothing names it: the only one that is called allow; empty without one."""
-    policy = revisions.compile_set(policy_set)
+def allows(policy: rego.Policy) -> list[str]:
+    """The rules of a set that are called allow, named as decisions are, in order."""
     paths = (
         path
         for path, rules in policy.checked.rules.items()
-        if path[-1] == "allow" and not rules[0].file.startswith(library.PREFIX)
+        if path[-1] == "allow" and not library.is_own(rules[0].file)
     )
-    found = sorted("/".join(path) for path in paths)
+    return sorted("/".join(path) for path in paths)
+
+
+def _only_allow(policy_set: PolicySet) -> str:
+    """The rule that decides where nothing names it: the only one that is called allow; empty without one."""
+    found = allows(revisions.compile_set(policy_set))
     if len(found) > 1:
         raise CommandError("which rule decides?", hint=f"add --decision with one of {', '.join(found)}")
     return "".join(found)
