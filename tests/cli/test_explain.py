@@ -264,3 +264,17 @@ def test_an_input_that_names_its_caller_once_is_one_that_names_it_twice(
     ended = run("explain", "input.json", "--function", "hello")
     assert ended.code == 0, ended.err
     assert "asks nobody for a certificate" in ended.out
+
+
+def test_negation_is_explained_as_the_module_has_it(run: Run, project: Path) -> None:
+    """The expressions of a rule are asked one by one, which knew nothing of the module's imports."""
+    rules = project / "policies" / "allow.rego"
+    header = "input.attributes.request.http.headers.a"
+    expressions = (f'not startswith({header}, "x")', "not { input.parsed_path[0] == input.parsed_path[1] }")
+    body = "\n\t".join((*expressions, "input.parsed_path[2]"))
+    text = f"package palisade.identity\n\nimport future.keywords\n\nallow if {{\n\t{body}\n}}\n"
+    rules.write_text(text)
+    ended = run("explain", "GET /a/b")
+    assert [f"✓ {each}" in ended.out for each in expressions] == [True, True]
+    ended = run("explain", "GET /a/a/b", "-H", "a: xy")
+    assert [f"✗ {each}" in ended.out for each in expressions] == [True, True]
