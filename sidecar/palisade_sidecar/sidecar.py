@@ -194,7 +194,8 @@ class Sidecar:
                 self._envoy, config, self._envoy_log, concurrency=self._concurrency
             )
         except OSError as error:
-            raise EnvoyError(f"Envoy cannot be started: {error.strerror or error}") from error
+            what = f"{error.filename}: " if error.filename else ""
+            raise EnvoyError(f"Envoy cannot be started: {what}{error.strerror or error}") from error
         self._process = process
         try:
             if self._stopping.is_set():  # who stops it may have seen none, or the one before

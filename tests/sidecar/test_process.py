@@ -343,6 +343,19 @@ def test_an_envoy_that_cannot_start_says_why(rig: Any, monkeypatch: pytest.Monke
     assert _envoys(rig.folder) == []
 
 
+def test_a_program_that_this_user_may_not_run_is_named(rig: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As another user than the one who installed it: `Permission denied` alone told of no file."""
+
+    async def scenario() -> None:
+        monkeypatch.setenv("PALISADE_ENVOY", str(find_envoy()))
+        monkeypatch.setattr(sys, "executable", __file__)
+        with pytest.raises(EnvoyError, match=f"cannot be started: {re.escape(__file__)}: Permission denied"):
+            async with rig.sidecar():
+                pass
+
+    asyncio.run(scenario())
+
+
 def test_missing_credentials_are_named(rig: Any) -> None:
     async def scenario() -> None:
         with pytest.raises(SettingsError, match=r"certificate\.pem"):
