@@ -43,12 +43,20 @@ def _jwk(name: str, *, private: bool = False) -> dict[str, Any]:
     return {member: value for member, value in jwk.items() if member != "key_ops"}
 
 
-def _certificate(key: Any) -> str:
+def _public(key: Any) -> str:
+    text: bytes = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    return text.decode()
+
+
+def _builder(key: Any) -> x509.CertificateBuilder:
     name = x509.Name([])
-    builder = x509.CertificateBuilder(
+    return x509.CertificateBuilder(
         name, name, key.public_key(), 1, datetime(2024, 1, 1), datetime(2044, 1, 1)
     )
-    signed = builder.sign(KEYS["RS256"], hashes.SHA256())
+
+
+def _certificate(key: Any) -> str:
+    signed = _builder(key).sign(KEYS["RS256"], hashes.SHA256())
     return base64.b64encode(signed.public_bytes(Encoding.DER)).decode()
 
 
@@ -135,6 +143,48 @@ def test_a_short_key_of_rsa_verifies_nothing(call: Any, opa: OpaAnswers, form: s
         == theirs
         == [[False]] * 2
     )
+
+
+def _malformed(oid: str, *, critical: bool = False) -> str:
+    extension = x509.UnrecognizedExtension(x509.ObjectIdentifier(oid), b"\x05\x00")
+    return _in_pem(_builder(KEYS["RS256"]).add_extension(extension, critical=critical))
+
+
+def _in_pem(builder: x509.CertificateBuilder) -> str:
+    return builder.sign(KEYS["RS256"], hashes.SHA256()).public_bytes(Encoding.PEM).decode()
+
+
+OF_NO_CURVE = ec.generate_private_key(ec.SECP256K1())
+BY_KEY = x509.AuthorityKeyIdentifier(b"a", None, None)
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "key", "pem"),
+    [
+        ("RS256", KEYS["RS256"], _in_pem(_builder(KEYS["RS256"]))),
+        ("RS256", KEYS["RS256"], _in_pem(_builder(KEYS["RS256"]).add_extension(BY_KEY, critical=False))),
+        ("RS256", KEYS["RS256"], _in_pem(_builder(KEYS["RS256"]).add_extension(BY_KEY, critical=True))),
+        *(("RS256", KEYS["RS256"], _malformed(oid)) for oid in ("2.5.29.17", "2.5.29.19", "1.2.3")),
+        ("RS256", KEYS["RS256"], _malformed("1.2.3", critical=True)),
+        ("ES256", OF_NO_CURVE, _in_pem(_builder(OF_NO_CURVE))),
+        ("ES256", OF_NO_CURVE, _public(OF_NO_CURVE)),
+        ("EdDSA", KEYS["EdDSA"], _public(x25519.X25519PrivateKey.generate())),
+        ("EdDSA", KEYS["EdDSA"], _public(ed448.Ed448PrivateKey.generate())),
+    ],
+)
+def test_keys_in_pem_are_those_that_go_reads(
+    call: Any, opa: OpaAnswers, algorithm: str, key: Any, pem: str
+) -> None:
+    """Certificates with malformed extensions and curves that Go does not know verified tokens here alone."""
+    message = b".".join(
+        base64.urlsafe_b64encode(json.dumps(each).encode()).rstrip(b"=")
+        for each in ({"alg": algorithm}, {"a": 1})
+    )
+    made = OKPAlgorithm() if algorithm == "EdDSA" else KINDS[algorithm](KINDS[algorithm].SHA256)
+    token = f"{message.decode()}.{base64.urlsafe_b64encode(made.sign(message, key)).decode().rstrip('=')}"
+    rules = [f"{way}_{algorithm.lower()}" for way in ("verified", "signed")]
+    theirs = opa.ask(SOURCE, {algorithm: token, "keys": pem}, rules)
+    assert [_answers(call, *rule.split("_"), {algorithm: token}, pem) for rule in rules] == theirs
 
 
 def _answers(call: Any, way: str, algorithm: str, tokens: dict[str, str], keys: str) -> list[Any]:

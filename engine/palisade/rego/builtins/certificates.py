@@ -7,18 +7,16 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from palisade.rego.builtins import pem
 from palisade.rego.builtins.certificate_chains import Requirements, verify
+from palisade.rego.builtins.certificate_reading import certificate
 from palisade.rego.builtins.certificate_trees import EXTENDED_USAGES, certificate_tree, request_tree
 from palisade.rego.builtins.encoding import decode_base64
-from palisade.rego.builtins.jwk_members import CERTIFIED
 from palisade.rego.builtins.operands import Object, object_, string
 from palisade.rego.builtins.private_keys import load_private_key, pair_tree, private_keys
 from palisade.rego.builtins.registry import Context, builtin
@@ -135,15 +133,9 @@ def _certificates(text: str) -> list[x509.Certificate]:
 
 def _certificate(der: bytes) -> x509.Certificate:
     try:
-        certificate = x509.load_der_x509_certificate(der)
-        certificate.extensions  # noqa: B018  reads them, and fails where they are malformed
-        with suppress(UnsupportedAlgorithm):  # which Go shows all the same
-            key = certificate.public_key()
-            if isinstance(key, ec.EllipticCurvePublicKey) and key.curve.name not in CERTIFIED:
-                raise BuiltinError("x509: unsupported elliptic curve")
+        return certificate(der)
     except (ValueError, UnsupportedAlgorithm) as error:
         raise BuiltinError(f"x509: malformed certificate: {error}") from error
-    return certificate
 
 
 def _sequence(data: bytes) -> list[bytes]:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, TypeAlias
 
-from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import load_der_public_key
@@ -15,6 +14,7 @@ from jwt.algorithms import ECAlgorithm, HMACAlgorithm, OKPAlgorithm, RSAAlgorith
 from jwt.exceptions import InvalidKeyError
 
 from palisade.rego.builtins import jwk_members, pem
+from palisade.rego.builtins.certificate_reading import certificate, verifying
 from palisade.rego.builtins.operands import to_bytes
 from palisade.rego.errors import BuiltinError
 
@@ -73,23 +73,15 @@ def _from_pem(block: pem.Block) -> VerificationKey:
         raise BuiltinError("extra data after a PEM certificate block")
     if block.label == "CERTIFICATE":
         try:
-            return VerificationKey(_supported(x509.load_der_x509_certificate(block.data).public_key()))
+            return VerificationKey(verifying(certificate(block.data).public_key()))
         except (ValueError, UnsupportedAlgorithm) as error:
             raise BuiltinError(f"failed to parse a PEM certificate: {error}") from error
     if block.label == "PUBLIC KEY":
         try:
-            return VerificationKey(_supported(load_der_public_key(block.data)))
+            return VerificationKey(verifying(load_der_public_key(block.data)))
         except (ValueError, UnsupportedAlgorithm) as error:
             raise BuiltinError(f"failed to parse a PEM public key: {error}") from error
     raise BuiltinError("failed to extract a Key from the PEM certificate")
-
-
-def _supported(key: object) -> PublicKey:
-    if isinstance(key, rsa.RSAPublicKey) and not jwk_members.verifies(key):
-        return None
-    if isinstance(key, (rsa.RSAPublicKey, ec.EllipticCurvePublicKey, ed25519.Ed25519PublicKey)):
-        return key
-    raise ValueError("its key is of a kind that signs no token")
 
 
 def _key(jwk: Mapping[str, Any]) -> PublicKey | PrivateKey:

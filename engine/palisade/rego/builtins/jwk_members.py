@@ -10,13 +10,11 @@ import binascii
 import json
 import math
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any, NoReturn, TypeAlias
 
-from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
+from palisade.rego.builtins.certificate_reading import certificate, verifying
 from palisade.rego.builtins.encoding import decode_base64
 from palisade.rego.errors import BuiltinError
 
@@ -37,7 +35,6 @@ _NAMED = frozenset(
 )
 """The algorithms that a key may name, most of them of encryption."""
 _NO_SPACE = dict.fromkeys(map(ord, " \t\r\n\v\f"))
-CERTIFIED = ("secp224r1", "secp256r1", "secp384r1", "secp521r1")
 _CURVES = {"P-256": ec.SECP256R1(), "P-384": ec.SECP384R1(), "P-521": ec.SECP521R1()}
 
 
@@ -97,12 +94,7 @@ def _rsa(jwk: Jwk, is_private: bool) -> rsa.RSAPublicKey | None:
         key = rsa.RSAPublicNumbers(exponent, modulus).public_key()
     except (ValueError, OverflowError):
         return None
-    return key if verifies(key) else None
-
-
-def verifies(key: rsa.RSAPublicKey) -> bool:
-    """Whether Go verifies anything with it: not where it is too short, or its exponent too large."""
-    return key.key_size >= 1024 and key.public_numbers().e < 1 << 31
+    return key if verifying(key) else None
 
 
 def _elliptic(jwk: Jwk, is_private: bool) -> ec.EllipticCurvePublicKey:
@@ -163,11 +155,7 @@ def _certificates(texts: list[str]) -> None:
     for text in texts:
         try:
             der = binascii.a2b_base64(text.translate(_NO_SPACE), strict_mode=True)
-            certificate = x509.load_der_x509_certificate(der)
-            with suppress(UnsupportedAlgorithm):
-                key = certificate.public_key()
-                if isinstance(key, ec.EllipticCurvePublicKey) and key.curve.name not in CERTIFIED:
-                    _refuse(f"the x5c of a key has a certificate of the curve {key.curve.name}")
+            certificate(der)
         except ValueError as error:
             _refuse(f"the x5c of a key: {error}")
 
