@@ -343,7 +343,7 @@ def test_signed_requests(call: Any) -> None:
 def test_requests_are_signed_as_opa_signs_them(
     call: Any, opa: OpaAnswers, service: str, unsigned: bool
 ) -> None:
-    """A payload that is not signed is a header of two services alone: others got it, and another signature."""
+    """A payload that is not signed is a header of two services: others got it, and another signature."""
     config: dict[str, Any] = {"aws_service": service, "disable_payload_signing": unsigned}
     config |= dict.fromkeys(("aws_access_key", "aws_secret_access_key", "aws_region"), "x")
     asked = [{"method": "PUT", "url": "https://example.com/a?b=c", "raw_body": "x"}, config, 10**18]
