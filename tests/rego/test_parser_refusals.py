@@ -105,7 +105,7 @@ def complaints(source: str, version: int = 1) -> list[str]:
         ("import data.x as data", "unexpected identifier token: expected var"),
         ("import rego.v2", "invalid import `rego.v2`, must be `rego.v1`"),
         ("import future.x", "invalid import, must be `future.keywords`"),
-        ("import future.keywords.x", "unexpected keyword, must be one of [contains every if in not]"),
+        ("import future.keywords.x", "unexpected keyword, must be one of [and contains every if in not or]"),
         ("import data.x\nimport data.y as x", "import must not shadow import data.x"),
     ],
 )
@@ -187,17 +187,21 @@ def test_a_package_name_that_is_none_is_told_how_to_be_written(name: str) -> Non
     assert raised.value.errors[0].hint.startswith("a name has letters, digits and `_`")
 
 
+_BOTH = "for both, write one expression a line, or `;` between them, or `import future.keywords.and`"
+_EITHER = "for either of two, write two rules of the same name, or `import future.keywords.or`"
+
+
 @pytest.mark.parametrize(
     ("source", "hint"),
     [
         ("p if input.a && input.b", "for both, write one expression a line, or `;` between them"),
-        ("p if input.a and input.b", "for both, write one expression a line, or `;` between them"),
-        ("p if {\n\tinput.a and input.b\n}", "for both, write one expression a line, or `;` between them"),
+        ("p if input.a and input.b", _BOTH),
+        ("p if {\n\tinput.a and input.b\n}", _BOTH),
         ("p if { input.a || input.b }", "for either of two, write two rules of the same name"),
         ('p if { input.a in ("a", "b") }', "an array stands in `[` and `]`, a set in `{` and `}`"),
         ("p if { (input.a || input.b) }", "for either of two, write two rules of the same name"),
-        ('p if {\n\t(input.a == "b" or input.b)\n}', "for either of two, write two rules of the same name"),
-        ("p if { input.a or input.b }", "for either of two, write two rules of the same name"),
+        ('p if {\n\t(input.a == "b" or input.b)\n}', _EITHER),
+        ("p if { input.a or input.b }", _EITHER),
         ("p if { input.a, input.b }", "between expressions write a new line or `;`"),
         ("p if input.a === 1", "`==` compares two values"),
         ("p if !input.a", "write `not` before an expression"),
