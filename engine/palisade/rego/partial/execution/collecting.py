@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from itertools import combinations, starmap
 
@@ -250,16 +251,19 @@ class Collecting(Walks):
         if entries is None or (len(entries) == 1 and not entries[0].over) or mapped_of(made) is not None:
             return TRUE
         if len(entries) <= _COMPARED and not any(each.over for each in entries):
-            return self.builder.negate(self.builder.any(starmap(self._conflict, combinations(entries, 2))))
+            with suppress(Unsupported):  # as of keys and values that are gathered
+                found = self.builder.any(starmap(self._conflict, combinations(entries, 2)))
+                return self.builder.negate(found)
         return self.builder.atom(Defined(made))  # type: ignore[arg-type]  # what is made is a term
 
     def _conflict(self, one: Part, other: Part) -> Formula:
-        """Both entries are there, at one key, with different values."""
+        """Both entries are there, at one key, with different values. Raises Unsupported where it cannot be
+        told."""
         (name, value), (at, another) = items_of(one.item), items_of(other.item)
-        there = self.builder.all((one.condition, other.condition, self.told_equal(name, at, NOWHERE)))
+        there = self.builder.all((one.condition, other.condition, self.equal(name, at)))
         if there is FALSE:
             return FALSE
-        return self.builder.both(there, self.builder.negate(self.told_equal(value, another, NOWHERE)))
+        return self.builder.both(there, self.builder.negate(self.equal(value, another)))
 
     def _ObjectMergeStmt(self, stmt: ir.ObjectMergeStmt, env: Env) -> list[Step]:  # noqa: N802
         both = merged(env.get(stmt.a), env.get(stmt.b))
