@@ -25,7 +25,7 @@ import pytest
 from palisade.pki import Authority
 from palisade_sidecar import overload
 from palisade_sidecar.admin import Admin, AdminError
-from palisade_sidecar.envoy import EnvoyError, find_envoy
+from palisade_sidecar.envoy import EnvoyError
 from palisade_sidecar.main import FAILED, STOPPED, USAGE, run
 from palisade_sidecar.settings import Address, SettingsError
 from palisade_sidecar.sidecar import State
@@ -343,19 +343,6 @@ def test_an_envoy_that_cannot_start_says_why(rig: Any, monkeypatch: pytest.Monke
     assert _envoys(rig.folder) == []
 
 
-def test_a_program_that_this_user_may_not_run_is_named(rig: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As another user than the one who installed it: `Permission denied` alone told of no file."""
-
-    async def scenario() -> None:
-        monkeypatch.setenv("PALISADE_ENVOY", str(find_envoy()))
-        monkeypatch.setattr(sys, "executable", __file__)
-        with pytest.raises(EnvoyError, match=f"cannot be started: {re.escape(__file__)}: Permission denied"):
-            async with rig.sidecar():
-                pass
-
-    asyncio.run(scenario())
-
-
 def test_missing_credentials_are_named(rig: Any) -> None:
     async def scenario() -> None:
         with pytest.raises(SettingsError, match=r"certificate\.pem"):
@@ -392,12 +379,6 @@ def test_exit_codes_tell_usage_from_failure(rig: Any, caplog: pytest.LogCaptureF
         assert run(**given, listen=listen) == FAILED
     assert run(**given, listen="8080") == USAGE
     assert "the address to listen on is '8080', but must be HOST:PORT" in caplog.text
-
-
-def test_an_envoy_that_was_named_must_be_runnable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PALISADE_ENVOY", "/no/such/envoy")
-    with pytest.raises(EnvoyError, match="/no/such/envoy"):
-        find_envoy()
 
 
 def test_an_admin_interface_without_an_envoy_is_an_error(tmp_path: Path) -> None:
