@@ -90,7 +90,6 @@ class Expander:
                     node.value,
                     collection,
                     negated=node.negated,
-                    whole=node.whole,
                     withs=withs,
                     loc=node.loc,
                 )
@@ -102,7 +101,6 @@ class Expander:
                 domain,
                 node.body,
                 negated=node.negated,
-                whole=node.whole,
                 withs=withs,
                 loc=node.loc,
             )

@@ -195,14 +195,7 @@ class Scope:
             self.error("cannot assign vars inside negated expression", node)
         right = self.term(node.right)
         withs = self._withs(node.withs)
-        return ast.Assign(
-            assigned(self, node.left),
-            right,
-            negated=node.negated,
-            whole=node.whole,
-            withs=withs,
-            loc=node.loc,
-        )
+        return ast.Assign(assigned(self, node.left), right, negated=node.negated, withs=withs, loc=node.loc)
 
     def _some(self, node: ast.Some) -> None:
         for each in node.names:
@@ -223,9 +216,7 @@ class Scope:
         key = None if node.key is None else self.term(node.key)
         withs = self._withs(node.withs)
         value = self.term(node.value)
-        return ast.SomeIn(
-            key, value, collection, negated=node.negated, whole=node.whole, withs=withs, loc=node.loc
-        )
+        return ast.SomeIn(key, value, collection, negated=node.negated, withs=withs, loc=node.loc)
 
     def _every(self, node: ast.Every) -> ast.Statement:
         if node.negated:
@@ -238,9 +229,7 @@ class Scope:
         value = self._bound(node.value, node)
         body = self.body(node.body) or (ast.Expression(ast.Scalar(True), loc=node.loc),)
         self.close()
-        return ast.Every(
-            key, value, domain, body, negated=node.negated, whole=node.whole, withs=withs, loc=node.loc
-        )
+        return ast.Every(key, value, domain, body, negated=node.negated, withs=withs, loc=node.loc)
 
     def _logical(self, node: ast.Logical) -> ast.Statement:
         for each, operator in logic.assignments(node):
