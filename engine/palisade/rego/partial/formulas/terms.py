@@ -242,15 +242,15 @@ class Gathered(Made):
     """A set or array (`kind`) whose members stand under conditions: what rules and comprehensions collect.
 
     Of an array that is not `ordered` it is not known in which order its members stand there; of one that is
-    not `apart`, how often: it lists the members of a set, of which two that are alike are one. It is `of`
-    that set where it has its members and no others, in Rego's order.
+    not `apart`, how often: it lists the members of a set, of which two that are alike are one. Where it is
+    that set `in_turn`, it has no others, in Rego's order.
     """
 
     kind: str
     parts: tuple[Part, ...]
     ordered: bool = True
     apart: bool = True
-    of: Symbol | None = None
+    in_turn: bool = False
     digests: frozenset[int] = field(init=False, compare=False, repr=False)
     """The hashes of the parts of a set, to tell whether one is among them."""
     _folded: int = field(init=False, compare=False, repr=False)
@@ -273,7 +273,8 @@ class Gathered(Made):
             digests = digests.union([part.digest for part in more])
         object.__setattr__(self, "digests", digests)
         object.__setattr__(self, "_folded", folded)
-        object.__setattr__(self, "digest", hash((Gathered, self.kind, self.ordered, self.apart, folded)))
+        how = (self.kind, self.ordered, self.apart, self.in_turn)
+        object.__setattr__(self, "digest", hash((Gathered, how, folded)))
 
     def with_more(self, more: Sequence[Part], *, ordered: bool, apart: bool) -> Gathered:
         """The same and more parts behind its own, at which nobody looks again: a loop adds one in each of
@@ -283,7 +284,7 @@ class Gathered(Made):
         object.__setattr__(found, "parts", (*self.parts, *more))
         object.__setattr__(found, "ordered", ordered)
         object.__setattr__(found, "apart", apart)
-        object.__setattr__(found, "of", None)
+        object.__setattr__(found, "in_turn", False)
         found._add(self.size, self.unknown, self._folded, self.digests, more)
         return found
 
@@ -388,7 +389,7 @@ def subterms(symbol: Symbol, whole: Callable[[Symbol], bool] | None = None) -> I
 def loops(symbol: Symbol) -> frozenset[int]:
     """The loops over unknown collections on which the symbol depends."""
     found: set[int] = set()
-    for part in subterms(symbol, whole=_is_gathered):
+    for part in subterms(symbol, whole=lambda each: isinstance(each, Gathered)):
         if isinstance(part, Element):
             found.add(part.loop)
         elif isinstance(part, Gathered):
@@ -397,7 +398,3 @@ def loops(symbol: Symbol) -> frozenset[int]:
                 inside = piece.condition.loops.union(loops(piece.item), *sources)
                 found |= inside - {loop for _, loop in piece.over}
     return frozenset(found)
-
-
-def _is_gathered(symbol: Symbol) -> bool:
-    return isinstance(symbol, Gathered)

@@ -72,7 +72,7 @@ def joined(run: Members, args: Sequence[Symbol]) -> _Cases | None:
     """`concat("/", xs)` of the pieces of a text, which it is again, or what is left of it; and of texts, of
     which there always is one."""
     match args:
-        case (Known(str()) as between_them, Gathered(of=listed_) as whole) if listed_ is not None:
+        case (Known(str()) as between_them, Gathered(in_turn=True) as whole):
             term = Apply("concat", (between_them, in_turn(whole)))
             return [(run.builder.atom(Defined(term)), term)]
         case (Known(str(glue)), Gathered() as whole) if (pieces := listed(run, whole)) is not None:
@@ -179,8 +179,8 @@ def reversed_(run: Members, args: Sequence[Symbol]) -> _Cases | None:
 
 def in_turn(whole: Symbol) -> Symbol:
     """The same; of an array that lists a set, the set sorted."""
-    if isinstance(whole, Gathered) and whole.of is not None:
-        return Apply("sort", (whole.of,))
+    if isinstance(whole, Gathered) and whole.in_turn:
+        return Apply("sort", (Gathered("set", whole.parts),))
     return whole
 
 
@@ -191,7 +191,7 @@ def listing(before: Symbol | None, array: Symbol, members: Sequence[Part]) -> Sy
         case Gathered("array", parts, False, False) if before == Known([]):
             left = iter([(part.over, part.item) for part in members])
             if all((part.over, part.item) in left for part in parts):  # each of them once, in their turn
-                return Gathered("array", parts, ordered=False, apart=False, of=Gathered("set", parts))
+                return Gathered("array", parts, ordered=False, apart=False, in_turn=True)
     return array
 
 
@@ -199,7 +199,7 @@ def sorted_(run: Members, args: Sequence[Symbol]) -> _Cases | None:
     """`sort(xs)`; what is gathered is an array or a set."""
     (whole,) = args
     if isinstance(whole, Gathered):
-        return [(TRUE, Apply("sort", (whole,)) if whole.of is None else in_turn(whole))]
+        return [(TRUE, in_turn(whole) if whole.in_turn else Apply("sort", (whole,)))]
     if isinstance(whole, SetOf) and (ordered := in_order(whole.items)) is not None:
         return [(TRUE, ArrayOf(ordered))]
     return [(_is_listed(run, whole), Apply("sort", (whole,)))] if isinstance(whole, _TERMS) else None

@@ -246,7 +246,7 @@ def known_where(chosen: Mapping[Formula, bool], symbol: Symbol) -> Symbol:
                 return ArrayOf(tuple(items))
             return Gathered(kind, tuple(Part(TRUE, (), item) for item in dict.fromkeys(items)))
         case Apply("sort", (Gathered("array", ordered=False) as whole,)):
-            return known_where(chosen, Apply("sort", (replace(whole, ordered=True, of=None),)))
+            return known_where(chosen, Apply("sort", (replace(whole, ordered=True, in_turn=False),)))
         case Apply(name, args):
             known = tuple(known_where(chosen, each) for each in args)
             return _called(name, known) if known != args else symbol

@@ -71,7 +71,7 @@ def with_conditions(value: Symbol, change: Callable[[Formula], Formula]) -> Symb
         if isinstance(each, Gathered):
             parts = (replace(part, condition=change(part.condition)) for part in each.parts)
             left = tuple(part for part in parts if part.condition is not FALSE)
-            put[each] = replace(each, parts=left, of=None)
+            put[each] = replace(each, parts=left, in_turn=False)
     return _filled(put, value) if put else value
 
 
