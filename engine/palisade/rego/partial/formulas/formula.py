@@ -97,6 +97,10 @@ _FEW = 4
 """Of at most so many values it is looked at of what kinds they are."""
 
 
+_MOST_WAYS = 16
+"""Of a formula of more parts it is not looked at which constants terms are."""
+
+
 class Formula:
     """A node of the formula graph. Compared by identity: `Builder` makes each only once."""
 
@@ -155,6 +159,21 @@ class Formula:
         """Of an `In`, its term and values."""
         atom = self.atom
         return (atom.term, atom.values) if type(atom) is In else None
+
+    @kept_property
+    def values(self) -> tuple[tuple[Term, frozenset[object]], ...]:
+        """Terms that are one of some constants wherever it holds, and these constants."""
+        if self.among is not None:
+            return (self.among,)
+        if len(self.args) > _MOST_WAYS or self.kind not in ("and", "or"):
+            return ()
+        if self.kind == "and":
+            return tuple(each for arg in self.args for each in arg.values)
+        found = dict(self.args[0].values)
+        for arg in self.args[1:]:
+            own = dict(arg.values)
+            found = {term: values | own[term] for term, values in found.items() if term in own}
+        return tuple(found.items())
 
     @kept_property
     def begins(self) -> tuple[Term, str] | None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 MANY = 16
 """More alternatives are looked up, and are left where no more than so many remain."""
 
-_FEW = 4
+_MOST = 1_000
 """Of at most so many constants what is left is looked up."""
 
 
@@ -57,14 +57,19 @@ def _values_of(way: Formula, term: Term) -> frozenset[object] | None:
 
 def narrowed(parts: Sequence[Formula], builder: Builder) -> list[Formula]:
     """The parts of a conjunction, the large alternatives among them without what the others rule out."""
-    told = [part.among for part in parts if part.among is not None and len(part.among[1]) <= _FEW]
-    return [_narrowed(part, told, builder) for part in parts] if told else list(parts)
+    if not any(map(_is_large, parts)):
+        return list(parts)
+    told = [each for part in parts for each in part.values if len(each[1]) <= _MOST]
+    return [_narrowed(part, told, builder) if _is_large(part) else part for part in parts]
+
+
+def _is_large(part: Formula) -> bool:
+    whole = part.args[0] if part.kind == "not" else part
+    return whole.kind == "or" and len(whole.args) > MANY
 
 
 def _narrowed(part: Formula, told: Iterable[tuple[Term, frozenset[object]]], builder: Builder) -> Formula:
     whole = part.args[0] if part.kind == "not" else part
-    if whole.kind != "or" or len(whole.args) <= MANY:
-        return part
     for term, values in told:
         left = builder.ways(whole, term).left(values)
         if left is not None:
