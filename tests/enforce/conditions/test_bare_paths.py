@@ -29,6 +29,15 @@ ASKED = (
     *('split({}, "/")[1] == claims.t', 'trim_suffix({}, "/") == "/a"', 'trim_suffix({}, "/") == "/a/"'),
     *('trim({}, "/") in ["a", "a/b", ""]', 'not trim_prefix({}, "/") == "a"', 'trim_right({}, "/b") == "/a"'),
     *('trim_suffix(trim_prefix({}, "/a"), "/") in {{"", "/b", "/a"}}', 'trim_left({}, "/ab") == ""'),
+    *('split(trim({}, "/"), "/")[1] == "b"', 'count(split(trim({}, "/"), "/")) == 2'),
+    *(
+        '["a", part] = split(trim_prefix({}, "/"), "/"); part in {{"b", "c"}}',
+        'split(substring({}, 1, -1), "/")[1] == "b"',
+    ),
+    *(
+        'not count(split(trim_left({}, "/"), "/")) > 1',
+        'parts := split(trim_suffix({}, "/"), "/"); parts[count(parts) - 1] == "b"',
+    ),
     *('some part in split({}, "/"); part == "b"', 'object.get({{"/a": 1, "/b": 2}}, {}, 0) > 1'),
 )
 IDIOMS = (
@@ -44,6 +53,7 @@ OTHERS = (
 """Which are not the path without its query."""
 PATHS = (
     *("/", "/a", "/a/", "/a/b", "/b", "/A", "/a?", "/a?a", "/a?a?b", "/a/?/b", "/?/a", "/a/b?c=/a", "/aa/b"),
+    *("//a/b", "/a//b", "/a/b//", "//", "a/b"),
     *("/a%3Fb", "/%61", "/a%2Fb", "/b/a/b?x", "/a?x=%ff"),
 )
 

@@ -8,7 +8,8 @@ import re2
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from palisade.enforce.envoy.regex.cuts import cut_of, pieces_of
+from palisade.enforce.envoy.regex.cuts import at_least, cut_of
+from palisade.enforce.envoy.regex.rejoined import pieces_of
 from palisade.rego.partial.formulas.terms import Apply, Input, Known, Symbol
 from palisade.rego.partial.reading import Reading
 from palisade.rego.partial.symbols.listed import filled_pieces
@@ -45,6 +46,13 @@ def _filled(text: Symbol, mark: str, at: int) -> Symbol:
     return Apply(".", (pieces, _place(pieces, at)))
 
 
+def _behind(text: Symbol, start: int, less: int) -> Symbol:
+    """What stands behind so many characters, by a length of -1 or the count of them, or of so many fewer."""
+    count = Apply("count", (text,))
+    length = Known(-1) if less < 0 else Apply("minus", (count, Known(less))) if less else count
+    return Apply("substring", (text, Known(start), length))
+
+
 def _deeper(inner: st.SearchStrategy[Symbol]) -> st.SearchStrategy[Symbol]:
     affixes = st.sampled_from(("trim", "trim_left", "trim_right", "trim_prefix", "trim_suffix"))
     return (
@@ -56,6 +64,7 @@ def _deeper(inner: st.SearchStrategy[Symbol]) -> st.SearchStrategy[Symbol]:
             inner,
             st.sampled_from(("/", "a", ", ", "a/", "/,", "B")),
         )
+        | st.builds(_behind, inner, st.integers(1, 2), st.integers(-1, 2))
         | st.builds(
             lambda name, text: Apply(name, (text,)), st.sampled_from(("trim_space", "lower", "upper")), inner
         )
@@ -82,6 +91,15 @@ def cut_out(term: Symbol, text: str) -> Any:
 @example(_piece(_piece(TEXT, ",", 0), "/", -2), ["a"], ["a/,B", "/a/B", "a,/", "a/B/a"])
 @example(Apply("upper", (Apply("trim_prefix", (TEXT, Known("a"))),)), ["AB"], ["ab", "AB", "aab"])
 @example(_filled(TEXT, "/", -2), ["a"], ["a/", "//a//B/", "a//", "a/B//a"])
+@example(
+    _piece(Apply("trim", (TEXT, Known("/"))), "/", 1), ["B"], ["/a/B", "//a/B/", "//B", "a//B", "a/B//a"]
+)
+@example(
+    _piece(Apply("trim_prefix", (TEXT, Known("/"))), "/", 1), ["B"], ["/a/B", "//B", "/B", "a/B", "//a/B"]
+)
+@example(_piece(Apply("trim", (TEXT, Known("/"))), "/", -2), ["a"], ["/a/B/", "a//", "//a/B", "a//B", "/a"])
+@example(_piece(Apply("trim_left", (TEXT, Known("/"))), "/", -1), ["a", ""], ["/a", "a/", "//", "B//a"])
+@example(_piece(_behind(TEXT, 1, -1), "/", 0), ["a", ""], ["/a", "", "/", "a", "//a"])
 @example(_filled(Apply("trim_space", (TEXT,)), "/", -3), ["a"], [" a/B/B ", "/a//B/a/B"])
 @given(_cuts, st.lists(_constant | st.just(""), max_size=3), _many)
 def test_a_pattern_of_what_is_cut_out_is_one_of_the_text(
@@ -108,6 +126,32 @@ def test_a_part_of_what_is_cut_out_is_one_of_the_text(
     for text in texts:
         found = cut_out(term, text)
         assert matches(pattern, text) == (found is not UNDEFINED and test(found, constant)), text
+
+
+_ends_taken = st.lists(
+    st.sampled_from(("trim", "trim_left", "trim_right", "trim_prefix", "trim_suffix", "substring")),
+    min_size=1,
+    max_size=3,
+)
+
+
+@example(["trim"], "/", 2, ["/a/", "a//B", "//a", "/a/B/"])
+@example(["trim_prefix", "trim_suffix"], "/", 2, ["///", "//", "/a/", "//a", "a//"])
+@example(["substring"], "/", 2, ["//", "/", "a/B", "B/", ""])
+@given(_ends_taken, st.sampled_from(("/", ",", " ")), st.integers(2, 4), _many)
+def test_pieces_of_a_text_whose_ends_are_taken_off_are_counted(
+    names: list[str], mark: str, count: int, texts: list[str]
+) -> None:
+    """Marks at the ends are no pieces, but for those that are left of them."""
+    term: Symbol = TEXT
+    for name in names:
+        taken = (Known(1), Known(-1)) if name == "substring" else (Known(mark),)
+        term = Apply(name, (term, *taken))
+    cut = cut_of(term)
+    pattern = at_least(cut, mark, count)
+    if pattern is not None and cut.base == TEXT:
+        for text in texts:
+            assert matches(pattern, text) == (len(cut_out(term, text).split(mark)) >= count), text
 
 
 def _joined(text: Symbol, mark: str, start: int, end: int | None) -> Symbol:

@@ -9,8 +9,8 @@ from xds.type.matcher.v3.string_pb2 import StringMatcher
 
 from palisade.enforce.envoy.conditions.unescaped import Unescaped
 from palisade.enforce.envoy.matchers.bounds import NEVER, Bounds, both
-from palisade.enforce.envoy.regex.cuts import Pieces, pieces_of
 from palisade.enforce.envoy.regex.preimages import anchored, preimage, stripped
+from palisade.enforce.envoy.regex.rejoined import Pieces, pieces_of
 from palisade.rego.partial.formulas.terms import Apply, Known, ObjectOf, Symbol
 from palisade.rego.partial.symbols.listed import PLAIN_MARKS
 

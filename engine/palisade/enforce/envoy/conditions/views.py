@@ -18,9 +18,9 @@ from palisade.enforce.envoy.conditions.segments import joined_segments
 from palisade.enforce.envoy.matchers import cel
 from palisade.enforce.envoy.matchers.predicate import NO, Predicate, all_of, any_of, negate, text_check
 from palisade.enforce.envoy.regex import paths, patterns
-from palisade.enforce.envoy.regex.cuts import Pieces, pieces_of
 from palisade.enforce.envoy.regex.paths import FURTHEST
 from palisade.enforce.envoy.regex.preimages import anchored
+from palisade.enforce.envoy.regex.rejoined import Pieces, pieces_of
 from palisade.enforce.envoy.values.claims import claim_defined, claim_kind
 from palisade.enforce.envoy.values.sources import (
     ADDRESS,

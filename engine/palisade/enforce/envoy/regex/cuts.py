@@ -43,6 +43,10 @@ class Cut:
     """Whether it is a piece that is not empty, of which a pattern may speak that takes no empty text."""
     apart: str = ""
     """Two characters that it does not have one behind the other, where it was split at these."""
+    short: bool = False
+    """Whether of texts that are too short it is empty, of which nothing is said here."""
+    taken: str = ""
+    """The end of `before`, where that takes off all of one character, or one of it: `[/]*`, `(?:/)?`."""
 
     def around(self, pattern: str) -> str:
         """A pattern of the text itself, from one of what is cut out."""
@@ -51,7 +55,7 @@ class Cut:
     @property
     def is_plain(self) -> bool:
         """Whether it may be any text without some characters, as it stands there."""
-        return not (self.firsts or self.lasts or self.fold or self.apart or self.filled)
+        return not (self.firsts or self.lasts or self.fold or self.apart or self.filled or self.short)
 
     @property
     def any(self) -> str:
@@ -63,8 +67,8 @@ class Cut:
         stand one behind the other."""
         without = self.without | {*mark}
         if self.apart:
-            return patterns.apart(self.apart, _class(without))
-        return f"[^{_class(without)}]*" if without else ".*"
+            return patterns.apart(self.apart, class_of(without))
+        return f"[^{class_of(without)}]*" if without else ".*"
 
     def takes(self, characters: Iterable[str]) -> bool:
         """Whether texts of such characters, one at least, are what a pattern may speak of."""
@@ -74,11 +78,11 @@ class Cut:
         """The pattern of the text where what is cut out is one of those; None where that is not known."""
         kept: list[str] = []
         for text in texts:
-            if {*text} & self.without or (self.fold and _folded(self.fold, text) != text):
+            if {*text} & self.without or (self.fold and fold_of(self.fold, text) != text):
                 continue
             if self.apart and self.apart in text:
                 continue
-            if not text and (self.firsts or self.lasts or self.filled):
+            if not text and (self.firsts or self.lasts or self.filled or self.short):
                 return None
             if text and (text[0] in self.firsts or text[-1] in self.lasts):
                 if self.trimmed:
@@ -96,7 +100,7 @@ class Cut:
             return self.around(f"{patterns.quote(text)}{self.any}")
         if not text or not text.isascii() or not self.one:
             return None
-        if {*text} & self.without or (self.fold and _folded(self.fold, text) != text):
+        if {*text} & self.without or (self.fold and fold_of(self.fold, text) != text):
             return self.around(patterns.NOTHING)
         if text[0] in self.firsts or text[-1] in self.lasts:
             return None
@@ -106,82 +110,6 @@ class Cut:
 
     def _constant(self, text: str) -> str:
         return patterns.folded(self.fold, text) if self.fold else patterns.quote(text)
-
-
-@dataclass(frozen=True, slots=True)
-class Pieces:
-    """Pieces of a text joined by the mark at which it was split: those from one on, up to another that is not
-    among them, up to the end, or with an `end` of -1 up to the last. A `start` of -2 is the last but one, or
-    the first where there are fewer."""
-
-    text: Symbol
-    mark: str
-    start: int
-    end: int | None
-
-    @property
-    def base(self) -> Symbol:
-        """The text of the request that the text is cut out of."""
-        return cut_of(self.text).base
-
-    def are(self, wanted: str) -> str | None:
-        """The pattern of the base where that is so joined; None where it is not known."""
-        cut, mark = cut_of(self.text), self.mark
-        if not wanted or not wanted.isascii() or not _parts(cut, mark) or cut.apart:
-            return None  # the empty text is no piece, or one
-        # A text off whose ends the mark itself is taken begins and ends with other characters.
-        ends = cut.trimmed and cut.firsts == cut.lasts == {mark}
-        if (self.start and cut.firsts and not ends) or wanted[0] in cut.firsts or wanted[-1] in cut.lasts:
-            return None
-        if {*wanted} & cut.without or (cut.fold and _folded(cut.fold, wanted) != wanted):
-            return cut.around(patterns.NOTHING)
-        sign, other = patterns.quote(mark), cut.any_but(mark)
-        if self.start < 0:
-            if (cut.firsts or cut.lasts) and not ends:
-                return None
-            more = wanted.count(mark) + 1 + self.start
-            if more > 0:
-                return cut.around(patterns.NOTHING)
-            return cut.around(f"{'' if more else f'(?:{cut.any}{sign})?'}{cut._constant(wanted)}")
-        some = f"{other[:-1]}+" if ends else other
-        behind = ""
-        if self.end is not None and self.end < 0:
-            behind = f"(?:{sign}{other}){{{-self.end - 1}}}" if self.end < -1 else ""
-            behind += f"{sign}{some}"
-        elif self.end is not None:
-            left = self.end - self.start - wanted.count(mark) - 1
-            if left < 0:
-                return cut.around(patterns.NOTHING)
-            behind = "" if left else f"(?:{sign}{cut.any})?"
-        if behind and cut.lasts and not ends:
-            return None
-        before = f"{some}{sign}(?:{other}{sign}){{{self.start - 1}}}" if self.start else ""
-        return cut.around(f"{before}{cut._constant(wanted)}{behind}")
-
-
-def pieces_of(term: Symbol) -> Pieces | None:
-    """Of which text a term joins pieces again; None for others."""
-    match term:
-        case Apply("concat", (Known(str(glue)), Apply("array.slice", (Apply("split") as whole, start, end)))):
-            text, mark = whole.args
-        case _:
-            return None
-    if mark != Known(glue) or not patterns.is_one(glue):
-        return None
-    count = Apply("count", (whole,))
-    back = _back(whole, start)
-    if back:
-        return Pieces(text, glue, -back, None) if end == count else None
-    if not isinstance(start, Known) or type(start.value) is not int or not 0 <= start.value <= FURTHEST:
-        return None
-    if end == count:
-        return Pieces(text, glue, start.value, None)
-    back = _back(whole, end)
-    if back:
-        return Pieces(text, glue, start.value, -back)
-    if isinstance(end, Known) and type(end.value) is int and end.value >= 0:
-        return Pieces(text, glue, start.value, end.value)
-    return None
 
 
 def is_bare_path(term: Symbol) -> bool:
@@ -210,11 +138,11 @@ def cut_of(term: Symbol) -> Cut:
 def _cut(term: Apply) -> Cut | None:
     match term:
         case Apply(".", (pieces, at)) if (parts := filled_in(pieces)) is not None:
-            back = _back(pieces, at)
+            back = place_from_end(pieces, at)
             return _filled_piece(cut_of(parts[0]), parts[1], -back if back else getattr(at, "value", None))
         case Apply(".", (Apply("split", (text, Known(str(mark)))) as pieces, at)) if patterns.is_one(mark):
             cut = cut_of(text)
-            if back := _back(pieces, at):
+            if back := place_from_end(pieces, at):
                 return _last_piece(cut, mark, back)
             if isinstance(at, Known) and type(at.value) is int and 0 <= at.value <= FURTHEST:
                 return _piece(cut, mark, at.value)
@@ -234,6 +162,8 @@ def _cut(term: Apply) -> Cut | None:
             affix.isascii() and affix
         ):
             return _without_affix(cut_of(text), name, affix)
+        case Apply("substring", (text, Known(int(start)), length)) if type(start) is int and start > 0:
+            return _behind(cut_of(text), start) if _is_rest(text, start, length) else None
         case Apply("lower" | "upper" as name, (text,)):
             cut = cut_of(text)
             letters = any(map(str.isalpha, cut.without | cut.firsts | cut.lasts))
@@ -242,25 +172,64 @@ def _cut(term: Apply) -> Cut | None:
 
 
 def _piece(cut: Cut, mark: str, at: int) -> Cut | None:
-    if not _parts(cut, mark) or (at and cut.firsts) or (cut.lasts and not cut.one):
+    if not can_part(cut, mark) or (cut.lasts and not cut.one):
         return None
-    other, sign = cut.any_but(mark), patterns.quote(mark)
-    return replace(
-        cut,
-        before=f"{cut.before}(?:{other}{sign}){{{at}}}" if at else cut.before,
-        behind=f"(?:{sign}{cut.any})?{cut.behind}",
-        without=cut.without | {mark},
-        trimmed=False,
+    sign = patterns.quote(mark)
+    found = replace(
+        cut, behind=f"(?:{sign}{cut.any})?{cut.behind}", without=cut.without | {mark}, trimmed=False
     )
+    if not at:
+        return found
+    before = _leading(cut, mark, at)
+    return None if before is None else replace(found, before=before, firsts=_ANY, taken="", short=False)
+
+
+def _leading(cut: Cut, mark: str, count: int) -> str | None:
+    """What stands before the piece with so many before it, with what is taken off the first of these. None
+    where something else than the mark is taken off."""
+    other, sign = cut.any_but(mark), patterns.quote(mark)
+    if not cut.firsts:
+        return f"{cut.before}(?:{other}{sign}){{{count}}}"
+    if not _takes_off(cut, mark):
+        return None
+    some = f"[^{class_of(cut.without | {mark})}]+"
+    if cut.taken == _all_of(mark):  # so what is left begins with something else
+        first = f"{cut.before}{some}"
+    else:  # what stands behind the one may begin with the mark
+        first = f"{cut.before.removesuffix(cut.taken)}(?:{sign}{other}|{some})"
+    return f"{first}{sign}(?:{other}{sign}){{{count - 1}}}"
+
+
+def _takes_off(cut: Cut, mark: str) -> bool:
+    """Whether it is the mark, and nothing else, that is taken off the beginning."""
+    return cut.firsts == {mark} and cut.taken != "" and not cut.apart
+
+
+def at_least(cut: Cut, mark: str, count: int) -> str | None:
+    """The pattern of the text where what is cut out, once something is taken off its ends, has so many pieces
+    between the marks, two at least; None where that is not known, or nothing is taken off."""
+    if not can_part(cut, mark) or cut.apart or not (cut.firsts or cut.lasts or cut.short):
+        return None
+    before, sign = _leading(cut, mark, count - 1), patterns.quote(mark)
+    if before is None or (cut.lasts and cut.lasts != {mark}):
+        return None
+    if not cut.lasts:
+        return f"(?s){before}{cut.any}{cut.behind}"
+    if cut.behind.startswith(_all_of(cut.lasts)):
+        return f"(?s){before}{cut.any}[^{class_of(cut.without | {mark})}]{cut.behind}"
+    once = f"(?:{sign})?"
+    if not cut.behind.startswith(once):
+        return None
+    return f"(?s){before}{cut.any[:-1]}+{cut.behind.removeprefix(once)}"
 
 
 def _filled_piece(cut: Cut, mark: str, at: object) -> Cut | None:
     """One of the pieces that are not empty; with -1 the last, with -2 the one before."""
-    if type(at) is not int or not -FURTHEST <= at <= FURTHEST or not _parts(cut, mark) or cut.filled:
+    if type(at) is not int or not -FURTHEST <= at <= FURTHEST or not can_part(cut, mark) or cut.filled:
         return None
     if not cut.one or (cut.firsts | cut.lasts) - {mark}:
         return None
-    other, sign = f"[^{_class(cut.without | {mark})}]+", f"{patterns.quote(mark)}"
+    other, sign = f"[^{class_of(cut.without | {mark})}]+", f"{patterns.quote(mark)}"
     if at < 0:
         further = f"(?:{sign}+{other}){{{-at - 1}}}" if at < -1 else ""
         before, behind = f"(?:{cut.any}{sign})?", f"{further}{sign}*"
@@ -278,23 +247,28 @@ def _filled_piece(cut: Cut, mark: str, at: object) -> Cut | None:
 
 def _last_piece(cut: Cut, mark: str, back: int) -> Cut | None:
     """The last piece; with a `back` of 2 the one before."""
-    if not _parts(cut, mark) or cut.firsts or (cut.lasts and back > 1):
+    if not can_part(cut, mark) or (cut.firsts and not _takes_off(cut, mark)):
         return None
-    sign = patterns.quote(mark)
-    before = f"{cut.before}(?:{cut.any}{sign})?"
-    further = f"(?:{sign}{cut.any_but(mark)}){{{back - 1}}}" if back > 1 else ""
+    other, sign = cut.any_but(mark), patterns.quote(mark)
+    # Of marks that are taken off those before it are some: but for an empty piece, which is not told.
+    before = f"{cut.before.removesuffix(cut.taken)}(?:{cut.any}{sign})?"
+    further = f"(?:{sign}{other}){{{back - 1}}}" if back > 1 else ""
+    if further and cut.lasts:
+        if cut.lasts != {mark} or cut.apart or not cut.behind.startswith(_all_of(cut.lasts)):
+            return None
+        further = f"(?:{sign}{other}){{{back - 2}}}{sign}[^{class_of(cut.without | {mark})}]+"
     return replace(
-        cut, before=before, behind=further + cut.behind, without=cut.without | {mark}, trimmed=False
+        cut, before=before, behind=further + cut.behind, without=cut.without | {mark}, trimmed=False, taken=""
     )
 
 
-def _back(pieces: Symbol, place: Symbol) -> int | None:
+def place_from_end(pieces: Symbol, place: Symbol) -> int | None:
     """How far from the end a place is, where that is not too far for an expression; None for others."""
     back = back_from(pieces, place)
     return None if back is None or back > FURTHEST else back
 
 
-def _parts(cut: Cut, mark: str) -> bool:
+def can_part(cut: Cut, mark: str) -> bool:
     """Whether a mark can stand in what is cut out, wherever, and is no part of what stands around."""
     return not cut.filled and not _is_letter(cut, mark) and mark not in cut.without and mark not in cut.apart
 
@@ -313,7 +287,7 @@ def _trimmed(cut: Cut, cutset: str, side: str) -> Cut | None:
     taken = frozenset(cutset) - cut.without
     if not taken or _is_letter(cut, cutset) or not cut.one:
         return None
-    ends = f"[{_class(taken)}]*"
+    ends = _all_of(taken)
     left, right = side != "right", side != "left"
     return replace(
         cut,
@@ -322,7 +296,30 @@ def _trimmed(cut: Cut, cutset: str, side: str) -> Cut | None:
         firsts=cut.firsts | taken if left else cut.firsts,
         lasts=cut.lasts | taken if right else cut.lasts,
         trimmed=side == "both" and not (cut.firsts | cut.lasts) - taken,
+        taken=ends if left else cut.taken,
     )
+
+
+def _all_of(characters: Iterable[str]) -> str:
+    return f"[{class_of(characters)}]*"
+
+
+def _behind(cut: Cut, start: int) -> Cut | None:
+    """What stands behind so many characters."""
+    if cut.firsts or cut.filled or cut.apart or start > FURTHEST:
+        return None
+    return replace(cut, before=f"{cut.before}{cut.any[:-1]}{{{start}}}", short=True, trimmed=False)
+
+
+def _is_rest(text: Symbol, start: int, length: Symbol) -> bool:
+    """Whether so many characters from there on are all that there are."""
+    whole = Apply("count", (text,))
+    match length:
+        case Known(int(number)):
+            return type(number) is int and number < 0
+        case Apply("minus", (counted, Known(int(number)))):
+            return counted == whole and type(number) is int and number <= start
+    return length == whole
 
 
 def _without_affix(cut: Cut, name: str, affix: str) -> Cut | None:
@@ -334,7 +331,12 @@ def _without_affix(cut: Cut, name: str, affix: str) -> Cut | None:
         if cut.firsts:
             return None
         return replace(
-            cut, before=cut.before + optional, firsts=frozenset(affix[0]), one=single, trimmed=False
+            cut,
+            before=cut.before + optional,
+            firsts=frozenset(affix[0]),
+            one=single,
+            trimmed=False,
+            taken=optional if single else "",
         )
     if cut.lasts:
         return None
@@ -346,10 +348,10 @@ def _is_letter(cut: Cut, text: str) -> bool:
     return bool(cut.fold) and any(map(str.isalpha, text))
 
 
-def _folded(name: str, text: str) -> str:
+def fold_of(name: str, text: str) -> str:
     return text.lower() if name == "lower" else text.upper()
 
 
-def _class(characters: Iterable[str]) -> str:
+def class_of(characters: Iterable[str]) -> str:
     """The characters, as they stand in a class."""
     return patterns.in_class(sorted(characters))
