@@ -46,3 +46,48 @@ def test_rules_that_their_texts_tell_apart_are_native(rule: str, bed: Bed, issue
     assert list(compare(bed, subject, ASKED, tally)) == []
     assert tally.residual == 0
     assert tally.allowed
+
+
+PLANS = """
+plan := data.plans[data.customers[claims.customer].plan]
+allow if {
+	http.method in plan.methods
+	to_number(object.get(http.headers, "x-size", "0")) <= plan.most
+	some beginning in plan.paths
+	startswith(http.path, beginning)
+	data.customers[claims.customer].active
+}
+"""
+
+
+@pytest.mark.long
+def test_what_thousands_of_customers_may_do_is_asked_once_for_each_plan(bed: Bed, issuers: Issuers) -> None:
+    """Each plan was asked beside what all others allow, too large for Envoy: residual."""
+    data = {
+        "plans": {
+            f"plan{n}": {
+                "methods": METHODS[: 1 + n % 3],
+                "most": 100 * n,
+                "paths": [f"/{n}/", f"/x{n}/", "/all"],
+            }
+            for n in range(20)
+        },
+        "customers": {f"c{n}": {"plan": f"plan{n % 20}", "active": n % 7 != 0} for n in range(3_000)},
+    }
+    policy = rego.compile({"p.rego": f"{HEAD}{PLANS}"}, data=data)
+    subject = subject_of(policy, PROVIDERS[:1], issuers)
+    assert all(rule.native or rule.conditional for rule in subject.enforcement.coverage)
+    bed.load(subject)
+    tally = Tally()
+    asked = [
+        Request(
+            method, path, (("x-size", size),) if size else (), token=Token("corp", {"customer": customer})
+        )
+        for customer in ("c4", "c5", "c2984", "c2999", "c14", "c3000", 7)
+        for method in ("GET", "PUT")
+        for path in ("/4/a", "/x5/", "/all", "/19/")
+        for size in ("", "400", "401", "9999")
+    ]
+    assert list(compare(bed, subject, asked, tally)) == []
+    assert tally.residual == 0
+    assert tally.allowed

@@ -126,6 +126,24 @@ def _some(builder, *names):
     return [builder.is_in(Input((name,)), {"1"}) for name in names]
 
 
+def test_of_a_table_the_rows_of_a_class_are_left_where_its_keys_are_known():
+    """Thousands of customers have twenty plans: what one plan allows was asked beside what each other does.
+    The class is known by alternatives, too, as of customers with the plan some are active."""
+    builder = Builder()
+    customer = Input(("customer",))
+    keys = {plan: [f"c{plan}-{at}" for at in range(29)] for plan in range(20)}
+    rows = {
+        plan: builder.all((builder.is_in(customer, own), builder.atom(Defined(Input((f"p{plan}",))))))
+        for plan, own in keys.items()
+    }
+    active, other = keys[3][:20], keys[3][20:]
+    known = builder.any(
+        builder.all((builder.is_in(customer, own), builder.atom(Defined(Input((name,))))))
+        for name, own in (("a", active), ("b", other))
+    )
+    assert builder.both(known, builder.any(rows.values())) is builder.both(known, rows[3])
+
+
 def test_one_outcome_does_not_go_with_another_of_the_same_rule():
     builder = Builder()
     first, second = (builder.all(_some(builder, *each)) for each in (("a", "b"), ("b", "c")))
