@@ -6,6 +6,8 @@ import random
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from palisade import rego
 from palisade.rego.partial import evaluate
 from palisade.rego.partial.formulas.builder import Builder
@@ -91,6 +93,30 @@ allow if data.users[user].roles[_] == "writer"
         parts, _ = aimed(condition, holds=True, seed=seed)
         drawn = {"authorization": parts["authorization",]}
         assert policy.query("data.a.allow = x", input=drawn) == [{"x": True}]
+
+
+@pytest.mark.parametrize("whole", ['trim(path, "/")', 'trim_prefix(path, "/")', "substring(path, 1, -1)"])
+def test_pieces_of_a_path_without_its_slashes_are_met(whole: str) -> None:
+    """As most split a path. Each piece that was wanted took away the one before, so that `verify` compared
+    denials alone."""
+    source = f"""package a
+
+path := split(input.path, "?")[0]
+
+allow if {{
+	["api", kind, id] = split({whole}, "/")
+	data.owners[kind][id] == input.user
+}}
+"""
+    policy = rego.compile(
+        {"a.rego": source}, data={"owners": {"docs": {"d1": "alice"}, "jobs": {"j2": "bob"}}}
+    )
+    outcome = evaluate(policy.plan(["data.a.allow"]), ("a", "allow"), policy.data)
+    (condition,) = {case.condition for case in outcome.cases if case.value is not None}
+    found = [aimed(condition, holds=True, seed=seed)[0] for seed in range(40)]
+    drawn = [{"path": parts["path",], "user": parts["user",]} for parts in found]
+    allowed = [policy.query("data.a.allow = x", input=each) == [{"x": True}] for each in drawn]
+    assert sum(allowed) > 15
 
 
 def test_one_member_alone_is_right_wherever_it_stands() -> None:

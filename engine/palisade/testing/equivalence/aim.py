@@ -24,6 +24,7 @@ from palisade.rego.partial.formulas.terms import Apply, Element, Gathered, Input
 from palisade.rego.partial.symbols.chosen import SEVERAL
 from palisade.rego.values import Value, to_json, unkey
 from palisade.testing.equivalence import near
+from palisade.testing.equivalence.trimmed import left_of, trimmed, whole_of
 from palisade.testing.equivalence.vocabulary import place_of
 from palisade.testing.equivalence.walks import Place
 
@@ -231,6 +232,10 @@ class Aim:
             case Apply(name, (inner,)) if name in DECODES:
                 coded = self._wanted(inner)
                 return _decoded(coded) if isinstance(coded, str) else None
+        off = trimmed(term)
+        if off is not None:
+            whole = self._wanted(off[0])
+            return left_of(whole, *off[1:]) if isinstance(whole, str) else None
         place = self._place(term) if isinstance(term, Input | Element) else None
         return self.parts.get(place) if place is not None else None
 
@@ -323,10 +328,8 @@ class Aim:
                         self._members(part.condition, source, loop, range(value))
             case Apply("count", (inner,)) if isinstance(value, int) and 0 <= value < 50:
                 self._assign(inner, self._choose((["x"] * value, "x" * value)))
-            case Apply("trim_prefix" | "trim_suffix" | "trim", (inner, Known(str(text)))) if isinstance(
-                value, str
-            ):
-                self._assign(inner, self._choose((value, text + value, value + text)))
+            case Apply() if isinstance(value, str) and (off := trimmed(term)) is not None:
+                self._assign(off[0], whole_of(value, *off[1:], self._choose))
             case Apply() if isinstance(value, str) and (made := patterns.parts(term)) is not None:
                 self._take_apart(made, value)
             case Apply("concat", (Known(str(glue)), inner)) if isinstance(value, str) and glue:
