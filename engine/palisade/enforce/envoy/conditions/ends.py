@@ -40,6 +40,9 @@ class Ends(Joined):
             return self._call_is(counted[0], [each + counted[1] for each in numbers])
         match _from_end(term):
             case text, mark, back:
+                cut = self._cut_out(term, values) if isinstance(text, Apply) else None
+                if cut is not None:
+                    return cut  # one pattern, where what is made of a text takes an expression
                 ends = [each for each in values if isinstance(each, str) and mark not in each]
                 return self._matches(text, _ending(mark, back, ends)) if ends else NEVER
         return super()._call_is(term, values)
