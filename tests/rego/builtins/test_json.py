@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from opa_answers import OpaAnswers
 
+from palisade import rego
 from palisade.rego.builtins import BUILTINS, Context
 from palisade.rego.builtins.encoding import decode_base64
 from palisade.rego.errors import BuiltinError
@@ -213,3 +215,23 @@ def test_yaml_aliases_cannot_explode(fails: Any) -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{at}: &a{at} [{', '.join([f'*a{at - 1}'] * 10)}]" for at in range(1, 9)]
     assert "document contains excessive aliasing" in fails("yaml.unmarshal", "\n".join(lines))
+
+
+@pytest.mark.parametrize("value", ['{"role": "guest"}', "[1]", '"a"', "-1.5", "true", "null", ""])
+@pytest.mark.parametrize(
+    "behind", ["null", " null", "\n null null", " nullx", " null]", " nul", " 1", ",null", " Null"]
+)
+def test_behind_a_json_text_may_stand_null(opa: OpaAnswers, value: str, behind: str) -> None:
+    """OPA takes `{"role": "guest"} null` for an object; here it was none, so that `not` allowed who said so
+    in a header, or in a token that is not verified."""
+    head, claims = (
+        base64.urlsafe_b64encode(each.encode()).decode().rstrip("=")
+        for each in ('{"alg": "none"}', value + behind)
+    )
+    source = "package p\n\nparsed := json.unmarshal(input.text)\ndecoded := io.jwt.decode(input.token)[1]\n"
+    source += "valid := json.is_valid(input.text)\n"
+    asked = {"text": value + behind, "token": f"{head}.{claims}."}
+    theirs = opa.ask(source, asked, ["parsed", "decoded", "valid"])
+    policy = rego.compile({"p.rego": source})
+    found = [policy.evaluate(f"data.p.{rule}", asked) for rule in ("parsed", "decoded", "valid")]
+    assert [[] if each is rego.UNDEFINED else [each] for each in found] == theirs

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from datetime import datetime
 from typing import Any
 
@@ -185,6 +186,43 @@ def test_keys_in_pem_are_those_that_go_reads(
     rules = [f"{way}_{algorithm.lower()}" for way in ("verified", "signed")]
     theirs = opa.ask(SOURCE, {algorithm: token, "keys": pem}, rules)
     assert [_answers(call, *rule.split("_"), {algorithm: token}, pem) for rule in rules] == theirs
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        *("{R}" + behind for behind in ("", " x", " null", "}", "\u00a0", "\n ")),
+        *('{"keys": [{R}]}' + behind for behind in ("", " x", " null", "\n ")),
+        *('{"keys": [], R' + behind for behind in ("}", "} x")),
+        '{"keys": [{R}], "keys": []}',
+        '{"keys": [], "keys": [{R}]}',
+        '{"keys": [{E}], "keys": [{R}]}',
+        '{"keys": null, "keys": [{R}]}',
+        '{"keys": [{R}], "keys": 1}',
+        '{"kty": "oct", R}',
+        '{R, "kty": "oct"}',
+        '{R, "kty": "RSA"}',
+        '{R, "n": "AQAB"}',
+        '{"n": "AQAB", R}',
+        '{R, "alg": "RS512", "alg": "RS256"}',
+        "{R} {E}",
+        "[{R}]",
+        "x",
+    ],
+)
+def test_keys_are_read_as_the_library_reads_their_text(call: Any, opa: OpaAnswers, keys: str) -> None:
+    """Behind a key that stands alone may stand anything; a set that is named twice is both; a key of two
+    kinds is none."""
+    keys = re.sub(r"\b[RE]\b", lambda named: json.dumps({"R": RSA, "E": EC}[named[0]])[1:-1], keys)
+    message = b".".join(
+        base64.urlsafe_b64encode(json.dumps(each).encode()).rstrip(b"=")
+        for each in ({"alg": "RS256"}, {"a": 1})
+    )
+    signature = RSAAlgorithm(RSAAlgorithm.SHA256).sign(message, KEYS["RS256"])
+    tokens = {"RS256": f"{message.decode()}.{base64.urlsafe_b64encode(signature).decode().rstrip('=')}"}
+    rules = ["verified_rs256", "signed_rs256"]
+    theirs = opa.ask(SOURCE, {**tokens, "keys": keys}, rules)
+    assert [_answers(call, *rule.split("_"), tokens, keys) for rule in rules] == theirs
 
 
 def _answers(call: Any, way: str, algorithm: str, tokens: dict[str, str], keys: str) -> list[Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+from json import JSONDecodeError
 
 from palisade.rego.builtins.budget import check_parts
 from palisade.rego.builtins.operands import characters, from_bytes, object_, operand_error, string, to_bytes
@@ -171,7 +172,19 @@ def marshal(value: Value, *, indent: str | None = None) -> str:
 
 @builtin("json.unmarshal", pure=True)
 def json_unmarshal(x: Value) -> Value:
-    return unmarshal(string(x, 1))
+    return unmarshal_first(string(x, 1))
+
+
+def unmarshal_first(text: str | bytes) -> Value:
+    """The value of a JSON text, behind which `null` and anything may stand, as OPA has it: it asks the
+    decoder for one more token, and takes that of a null for none. Raises BuiltinError."""
+    try:
+        return unmarshal(text)
+    except BuiltinError as error:
+        decoding = error.__cause__
+        if isinstance(decoding, JSONDecodeError) and decoding.doc.startswith("null", decoding.pos):
+            return unmarshal(decoding.doc[: decoding.pos])
+        raise
 
 
 def unmarshal(text: str | bytes) -> Value:

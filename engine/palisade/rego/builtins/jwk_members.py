@@ -34,17 +34,22 @@ _NAMED = frozenset(
     )
 )
 """The algorithms that a key may name, most of them of encryption."""
+_SPACE = " \t\r\n"
 _NO_SPACE = dict.fromkeys(map(ord, " \t\r\n\v\f"))
 _CURVES = {"P-256": ec.SECP256R1(), "P-384": ec.SECP384R1(), "P-521": ec.SECP521R1()}
 
 
 def jwks(text: str) -> list[Jwk]:
     """The keys of a set, or the one that stands alone. Raises BuiltinError."""
+    whole = text.strip(_SPACE)
     try:
-        parsed = json.loads(text, parse_constant=_no_number, parse_float=_number)
+        parsed, end = _DECODER.raw_decode(whole)
     except (ValueError, RecursionError) as error:
         raise BuiltinError(f"failed to parse a JWK key (set): {error}") from error
-    found = parsed.get("keys", [parsed]) if isinstance(parsed, dict) else None
+    found: Any = None
+    if isinstance(parsed, dict):
+        # What has more behind it is no set to the library, and it reads a key no further than to its end.
+        found = parsed.get("keys", [parsed]) if end == len(whole) else [parsed]
     if not isinstance(found, list) or not all(isinstance(jwk, dict) for jwk in found):
         raise BuiltinError("failed to parse a JWK key (set): it is neither a JWK nor a set of them")
     return found
@@ -59,6 +64,24 @@ def _number(digits: str) -> float:
     if math.isinf(number):
         raise ValueError(f"{digits} is too large")
     return number
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object in which a name may stand twice: the last one counts, of `keys` all do, and a key of two
+    kinds is none."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        kinds = [value for name, value in pairs if name == "kty"]
+        if any(kind != kinds[0] for kind in kinds):
+            found["kty"] = kinds
+        sets = [value for name, value in pairs if name == "keys"]
+        if sets:
+            others = [each for each in sets if not isinstance(each, list)]
+            found["keys"] = others[0] if others else [key for each in sets for key in each]
+    return found
+
+
+_DECODER = json.JSONDecoder(parse_constant=_no_number, parse_float=_number, object_pairs_hook=_members)
 
 
 def read(jwk: Jwk) -> tuple[Verifying, bool]:

@@ -9,7 +9,7 @@ from decimal import Decimal
 from itertools import takewhile
 
 from palisade.rego.builtins import bigfloat, jws
-from palisade.rego.builtins.encoding import decode_base64url, marshal, unmarshal
+from palisade.rego.builtins.encoding import decode_base64url, marshal, unmarshal, unmarshal_first
 from palisade.rego.builtins.jwk import ALGORITHMS, VerificationKey, signing_key, verification_keys
 from palisade.rego.builtins.operands import Object, from_bytes, is_number, object_, string, to_bytes
 from palisade.rego.builtins.registry import Context, builtin
@@ -62,7 +62,7 @@ def _object(text: bytes, prefix: str = "") -> Object:
     # UTF-8 and nothing else, which the decoder takes from text only; of bytes it guesses what they are.
     whole = from_bytes(text).translate(_NO_UTF8)
     try:
-        value = unmarshal(whole)
+        value = unmarshal_first(whole)
     except BuiltinError as error:
         raise BuiltinError(prefix + error.message) from error
     if type(value) is not dict:
