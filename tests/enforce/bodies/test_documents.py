@@ -32,40 +32,37 @@ def conditions(document: str) -> list[str]:
     return asked
 
 
-TEXTS = (
-    tuple(
-        template.replace("_", value)
-        for value in (
-            *NUMBERS,
-            *BROKEN,
-            '""',
-            '"x"',
-            '"xy"',
-            '"\\u0078"',
-            '"ä"',
-            "true",
-            "null",
-            "[1]",
-            '{"x": 1}',
-        )
-        for template in ('{"a": _}', '{"a": [_, "x"]}', '{"b": _}', "_")
+TEXTS = tuple(
+    template.replace("_", value)
+    for value in (
+        *NUMBERS,
+        *BROKEN,
+        '""',
+        '"x"',
+        '"xy"',
+        '"\\u0078"',
+        '"ä"',
+        "true",
+        "null",
+        "[1]",
+        '{"x": 1}',
     )
-    + ('{"a": "x"} null', '{"a": 1}null x', '["x"] null', '{"a": "x"} nul')
-    + tuple(
-        f'{{"a": [{", ".join(members)}]}}'
-        for members in (
-            ['{"k": 1}'] * 8,
-            ['{"k": 1}'] * 9,
-            [*['{"k": 1}'] * 7, '{"k": "x"}'],
-            [*['{"k": 1}'] * 8, '{"k": "x"}'],
-            ['{"k": "xy", "j": 1}', '{"k": "xy", "j": 2}'],
-            ['{"k": {"j": true}}', '{"k": null}', "[]", '{"k": 0}'],
-            ['{"k": 1.5}', '{"k": -1}', '{"k": 1e400}'],
-            ['{"k": 1, "k": 2}'],
-            ['{"k": "x", "j": 9007199254740993}', '"x"'],
-        )
+    for template in ('{"a": _}', '{"a": [_, "x"]}', '{"b": _}', "_")
+) + tuple(
+    f'{{"a": [{", ".join(members)}]}}'
+    for members in (
+        ['{"k": 1}'] * 8,
+        ['{"k": 1}'] * 9,
+        [*['{"k": 1}'] * 7, '{"k": "x"}'],
+        [*['{"k": 1}'] * 8, '{"k": "x"}'],
+        ['{"k": "xy", "j": 1}', '{"k": "xy", "j": 2}'],
+        ['{"k": {"j": true}}', '{"k": null}', "[]", '{"k": 0}'],
+        ['{"k": 1.5}', '{"k": -1}', '{"k": 1e400}'],
+        ['{"k": 1, "k": 2}'],
+        ['{"k": "x", "j": 9007199254740993}', '"x"'],
     )
 )
+TEXTS += ('{"a": "x"} null', '{"a": 1}null x', '["x"] null', '{"a": "x"} nul')
 
 
 @pytest.mark.long

@@ -50,8 +50,21 @@ class TypeChecker(References):
         for each in body:
             before = self.inputs, self._put
             self._put_in(tuple(found for modifier in each.withs if (found := self._with(modifier))))
-            _STATEMENTS[type(each)](self, each)
+            is_side = each.negated and each.whole
+            if self._muted or is_side:
+                self._passed_over(each, is_side and _is_reference(each))
+            else:
+                _STATEMENTS[type(each)](self, each)
             self.inputs, self._put = before
+
+    def _passed_over(self, node: ast.Statement, is_reference: bool) -> None:
+        """What is negated as a whole, and the sides of `and` and `or`: OPA does not follow types there, and
+        looks at comprehensions and templates in it, at references into documents and variables that have a
+        type outside, and at those that are a side by themselves."""
+        known, muted = dict(self.vars), self._muted
+        self._muted = not is_reference
+        _STATEMENTS[type(node)](self, node)
+        self.vars, self._muted = known, muted
 
     def _with(self, node: ast.With) -> tuple[ast.Var | ast.Ref, Type] | None:
         """What `with` puts somewhere; None for a function, which stands in the place of one that takes what
@@ -62,7 +75,7 @@ class TypeChecker(References):
         if given is not None and root_of(node.target) != "input":
             if function is not None and not t.unifies(function, given):
                 detail = f"have: {given}, want: {function}"
-                self._error(f"{ref_text(node.target)}: arity mismatch", node.loc, detail, always=True)
+                self._error(f"{ref_text(node.target)}: arity mismatch", node.loc, detail)
             return None
         found = self.type_of(value) or ANY
         return None if function is not None else (node.target, found)
@@ -133,16 +146,14 @@ class TypeChecker(References):
         for modifier in node.withs:
             if self._function(modifier.target) is not None:  # which OPA takes for a reference behind `every`
                 message = f"function {ref_text(modifier.target)} used as reference, not called"
-                self._error(message, modifier.loc, _WITHIN, always=True)
+                self._error(message, modifier.loc, _WITHIN)
         for each in (node.key, node.value):
             if each is not None:
                 self.vars[each.name] = ANY
-        # OPA looks at references only here, and does not follow what the body's own variables are.
+        # OPA does not follow what the body's own variables are.
         for name in level_variables(node.body):
             self.vars.setdefault(name, ANY)
-        before, self._quiet = self._quiet, True
-        self.body(node.body)
-        self._quiet = before
+        self._muted_body(node.body)
 
     # The type of a term ---------------------------------------------------------------------------------
 
@@ -165,9 +176,11 @@ class TypeChecker(References):
         return found
 
     def _template(self, term: ast.TemplateString) -> Type:
+        before, self._muted = self._muted, False
         for each in term.parts:
             if not isinstance(each, str):
                 self.type_of(each)
+        self._muted = before
         return t.STRING
 
     def _array(self, term: ast.Array) -> Type | None:
@@ -206,11 +219,16 @@ class TypeChecker(References):
             found = t.union(found, own)
         return None if unknown else t.bounded(t.SetOf(found or ANY))
 
-    def _within(self, body: ast.Body) -> None:
-        """The body of a comprehension; in that of an `every`, too, OPA looks at all of it."""
-        before, self._quiet = self._quiet, False
+    def _muted_body(self, body: ast.Body) -> None:
+        before, self._muted = self._muted, True
         self.body(body)
-        self._quiet = before
+        self._muted = before
+
+    def _within(self, body: ast.Body) -> None:
+        """The body of a comprehension: OPA looks at all of it, wherever that stands."""
+        before, self._muted = self._muted, False
+        self.body(body)
+        self._muted = before
 
     def _array_comprehension(self, term: ast.ArrayComprehension) -> Type:
         self._within(term.body)
@@ -225,7 +243,7 @@ class TypeChecker(References):
         return t.bounded(t.Object((), (self.type_of(term.key) or ANY, self.type_of(term.value) or ANY)))
 
     def _holds(self, term: ast.Holds) -> Type:
-        self._within(term.body)
+        self._muted_body(term.body)
         return t.BOOLEAN
 
     # Calls ----------------------------------------------------------------------------------------------
@@ -241,7 +259,7 @@ class TypeChecker(References):
         function = self._function(term.operator)
         if function is None and not term.args and self._is_no_function(term.operator):
             name = ref_text(term.operator)
-            self._error(f"undefined function {name}", term.loc, NO_FUNCTION, always=True)
+            self._error(f"undefined function {name}", term.loc, NO_FUNCTION)
         if function is None or self.failed:
             self.failed = self.failed or before
             return ANY if function is None else function.result
@@ -273,6 +291,11 @@ class TypeChecker(References):
             parts = [part.value if isinstance(part, ast.Scalar) else None for part in named.path]
             found = self.documents.lookup([t.constant(part) for part in parts])
         return found if isinstance(found, t.Function) else None
+
+
+def _is_reference(node: ast.Statement) -> bool:
+    term = node.term if isinstance(node, ast.Expression) else None
+    return isinstance(term, ast.Ref) and not isinstance(term.head, ast.Call)
 
 
 def _keys(target: ast.Var | ast.Ref) -> tuple[str, ...]:

@@ -28,7 +28,8 @@ class References(Matcher):
         self.names = names
         self.problems = problems
         self.failed = False
-        self._quiet = False
+        self._muted = False
+        """Where OPA does not follow types: there only references into documents and variables are errors."""
 
     def override(self, path: tuple[str, ...], found: Type) -> None:
         """Takes a schema's word for the document at a path that starts at input or data."""
@@ -40,15 +41,17 @@ class References(Matcher):
     def _ref(self, term: ast.Ref) -> Type | None:
         head = term.head
         if isinstance(head, ast.Var):
-            if head.name == "data":
-                return self._document(term)
             if head.name == "input":
-                start: Type | None = self.inputs
-            else:
-                start = self.vars.setdefault(head.name, ANY)
-        else:
-            start = self.type_of(head) or ANY
-        return self._behind(start, term, 0)
+                return self._behind(self.inputs, term, 0)
+            if head.name != "data" and head.name not in self.vars:
+                self.vars[head.name] = ANY
+            before, self._muted = self._muted, False
+            found = (
+                self._document(term) if head.name == "data" else self._behind(self.vars[head.name], term, 0)
+            )
+            self._muted = before
+            return found
+        return self._behind(self.type_of(head) or ANY, term, 0)
 
     def known_of(self, target: ast.Var | ast.Ref) -> Type | None:
         """The type of the document that a target of `with` names, None where nothing can be there."""
@@ -149,12 +152,12 @@ class References(Matcher):
             detail += f", want (one of): {choices}"
         elif want is not None:
             detail += f", want (type): {want}"
-        self._error(f"undefined ref: {self._shown(term)}", term.loc, detail, always=True)
+        self._error(f"undefined ref: {self._shown(term)}", term.loc, detail)
 
     # Errors ---------------------------------------------------------------------------------------------
 
-    def _error(self, message: str, loc: Location, detail: str, *, always: bool = False) -> None:
-        if self._quiet and not always:
+    def _error(self, message: str, loc: Location, detail: str) -> None:
+        if self._muted:
             return
         self.failed = True
         self.problems.add(message, loc, TYPE_ERROR, detail)
