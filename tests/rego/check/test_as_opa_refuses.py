@@ -38,6 +38,10 @@ from palisade import rego
         ('p := x if { k := "a"; {k: x} := q }\nq := {"a": 1}', "var k is unsafe"),
         ('p := x if { some k in ["a"]; {k: x} := q }\nq := {"a": 1}', "var k is unsafe"),
         ('f(k) := x if { {k: x} := q }\nq := {"a": 1}', "var k is unsafe"),
+        # A pattern on the left of an object that a comprehension makes.
+        ('p := x if {"k": x} = {a: b | some a, b in input}', "var x is unsafe"),
+        ('p := x if {"k": x} := {a: b | some a, b in input}', "var x is unsafe"),
+        ('p if {"k": [_]} = {a: [b] | some a, b in input}', "var _ is unsafe"),
         # A variable that is called as a builtin, which need not be declared, is what is called there.
         ('p if { count("a", count) }', "undefined function count"),
         ('p if { input[count]; count("a") }', "undefined function count"),
@@ -125,6 +129,10 @@ def test_what_opa_refuses_is_refused(opa: OpaAnswers, rules: str, message: str) 
         "p if { some y, {x: x} in data.array }",
         'p if { some {"a": x, x: y} in data.array }',
         "p if { {x: y} = input[x] }",
+        'p := x if {a: b | some a, b in input} = {"k": x}',
+        'p := x if { y := {a: b | some a, b in input}; {"k": x} = y }',
+        'p if {"k": 1} = {a: b | some a, b in input}',
+        "p := x if [x] = [a | some a in input]",
         "p if { every x in [1] { count([x]) == 3 with count as 3 } }",
         "p if { every x in [1] { x == input.y } with input.y as 1 }",
         'p if { every x in [1] { some y in "ab"; y == x } }',

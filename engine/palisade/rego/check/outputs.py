@@ -107,7 +107,8 @@ class _Unifier:
             self._var(b, a)
         elif self._is_value_of(a, b):
             self._give(_names(b))
-        elif self._is_value_of(b, a):
+        elif self._is_value_of(b, a) and not isinstance(b, ast.ObjectComprehension):
+            # On the right OPA takes an object that a comprehension makes for no value of a pattern.
             self._give(_names(a))
         elif isinstance(a, ast.Array) and isinstance(b, ast.Array):
             if len(a.items) == len(b.items):
