@@ -1,6 +1,9 @@
 """`with`: values and functions are replaced for one statement and for all that it needs, no further."""
 
 import pytest
+from opa_answers import OpaAnswers
+
+from palisade import rego
 
 
 def _values(ask, source, input=None, data=None, modules=()):
@@ -104,3 +107,17 @@ p := [b, c] if {
 }
 """
     assert _values(ask, source, {"n": 8}, None, others) == [{"u": 9, "w": 2}, {"u": 8, "w": 2}]
+
+
+@pytest.mark.parametrize(
+    "modifiers",
+    ["input.y as input.zz", "input.y as 1", "data.k as input.zz with input.y as 1", "input.x as q"],
+)
+@pytest.mark.parametrize("prints", [False, True])
+def test_what_is_only_shown_holds_whatever_with_puts_beside_it(
+    opa: OpaAnswers, modifiers: str, prints: bool
+) -> None:
+    """A value that was undefined ended the rule, so that a line that helps to find an error denied."""
+    source = f'package p\n\np if {{ print("a", input.x) with {modifiers} }}\n\nq := input.zz\n'
+    policy = rego.compile({"p.rego": source}, printed=(lambda *_: None) if prints else None)
+    assert [policy.evaluate("data.p.p", {"x": 1})] == opa.ask(source, {"x": 1}, ["p"])[0] == [True]

@@ -25,12 +25,12 @@ _EQUAL = "equal"
 
 def apart(scope: Scope, node: ast.Statement) -> list[ast.Statement]:
     """The statement, with those before it that give its parts their values where rules make some of them."""
-    if node.negated or _prints(node) or not _asks_rules(scope, node):
+    if node.negated or prints(node) or not _asks_rules(scope, node):
         return [node]
     return _Parts(scope, node).before(node)
 
 
-def _prints(node: ast.Statement) -> bool:
+def prints(node: ast.Statement) -> bool:
     """Whether it only shows something: each part for itself, and what is undefined as that."""
     return isinstance(node, ast.Expression) and isinstance(node.term, ast.Call) and node.term.name == "print"
 

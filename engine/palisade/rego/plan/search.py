@@ -8,7 +8,7 @@ from typing import Any
 
 from palisade.rego import ast, ir
 from palisade.rego.plan import forks, withs
-from palisade.rego.plan.early import apart
+from palisade.rego.plan.early import apart, prints
 from palisade.rego.plan.refs import Fork
 from palisade.rego.plan.scope import Scope
 
@@ -62,7 +62,14 @@ def _attempt(scope: Scope, node: ast.Statement) -> Fork | None:
 
 
 def _statement(scope: Scope, node: ast.Statement) -> None:
-    if node.withs:
+    if node.withs and prints(node) and not node.negated:
+        # OPA has the modifiers in force for each part that is shown: one that is undefined ends nothing.
+        if scope.program.prints:
+            blocks: list[ir.Block] = []
+            with scope.block(blocks):
+                withs.plan(scope, node, lambda: _unmodified(scope, node))
+            scope.add_blocks(blocks)
+    elif node.withs:
         withs.plan(scope, node, lambda: _unmodified(scope, node))
     else:
         _unmodified(scope, node)
