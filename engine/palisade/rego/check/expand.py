@@ -50,7 +50,15 @@ class Expander:
             isinstance(node.left, (ast.Var, ast.Scalar)) or isinstance(node.right, (ast.Var, ast.Scalar))
         )
         calls = self._apart(node, self._calls_within if named else self._without_calls, self._without_calls)
-        return [part for each in calls for part in self._apart(each, self._inside_or_args, self._looked_up)]
+        return [part for each in calls for part in self._looking_up(each)]
+
+    def _looking_up(self, node: ast.Statement) -> list[ast.Statement]:
+        sides = (node.left, node.right) if isinstance(node, (ast.Unify, ast.Assign)) else ()
+        if any(isinstance(each, ast.Var) for each in sides) and any(
+            isinstance(each, ast.TemplateString) for each in sides
+        ):
+            return [node]  # what gives a variable a text stands for itself
+        return self._apart(node, self._inside_or_args, self._looked_up)
 
     def _may_stand_before(self, term: ast.Term) -> bool:
         """Whether a statement of its own may give a variable the term's value."""
@@ -129,6 +137,8 @@ class Expander:
         if isinstance(term, ast.Call):
             args = tuple(map(self._without_calls, term.args))
             return self._part(term if _all_same(args, term.args) else _call(term, args))
+        if isinstance(term, ast.TemplateString):
+            return self._part(term)
         if isinstance(term, ast.Ref):
             head = self._without_calls(term.head)
             path = tuple(map(self._without_calls, term.path))
@@ -141,6 +151,8 @@ class Expander:
 
     def _calls_within(self, term: ast.Term) -> ast.Term:
         """A call itself stays: it gives what is on the other side its value."""
+        if isinstance(term, ast.TemplateString):
+            return term
         if not isinstance(term, ast.Call):
             return self._without_calls(term)
         args = tuple(map(self._without_calls, term.args))
