@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import TypeAlias
 
-from graphql import GraphQLError, GraphQLSchema, build_ast_schema, validate, validate_schema
+from graphql import (
+    GraphQLError,
+    GraphQLSchema,
+    build_ast_schema,
+    introspection_types,
+    specified_scalar_types,
+    validate,
+    validate_schema,
+)
 from graphql.language import ast as nodes
 from graphql.validation.validate import validate_sdl
 
@@ -25,6 +34,17 @@ _DEFINED_BY: dict[type[nodes.Node], type[nodes.TypeDefinitionNode]] = {
     nodes.EnumTypeExtensionNode: nodes.EnumTypeDefinitionNode,
     nodes.InputObjectTypeExtensionNode: nodes.InputObjectTypeDefinitionNode,
 }
+
+
+_OWN_TYPES = frozenset((*specified_scalar_types, *introspection_types))
+_PASSED_OVER = re.compile(
+    "Query root type must be provided"
+    "|cannot be provided a finite value"
+    "|default value of Input Object field .* references itself"
+    "|Required input field .* cannot be deprecated"
+    "|cannot implement itself"
+)
+"""What GraphQL demands of a schema and gqlparser does not."""
 
 
 def parse_query(query: Value) -> Tree:
@@ -70,22 +90,33 @@ def _schema_text(schema: Value, position: int) -> str:
 def _schema(text: str) -> tuple[GraphQLSchema, Tree]:
     document = parse_document(text)
     tree = schema_tree(document)
+    if wrong := next(filter(None, map(_refused, document.definitions)), ""):
+        raise BuiltinError(f"Error in gqlparser SchemaDocument to Schema conversion: {wrong}")
     complete = nodes.DocumentNode(definitions=_define(document.definitions))
     try:
         errors = validate_sdl(complete)
         if not errors:
             schema = build_ast_schema(complete, assume_valid_sdl=True)
-            # gqlparser lets a schema do without queries.
-            errors = [
-                error
-                for error in validate_schema(schema)
-                if "Query root type must be provided" not in error.message
-            ]
+            found = validate_schema(schema)
+            errors = [error for error in found if not _PASSED_OVER.search(error.message)]
+            if found and not errors:
+                schema = build_ast_schema(complete, assume_valid=True)
     except (GraphQLError, TypeError, RecursionError) as error:
         raise BuiltinError(f"Error in gqlparser SchemaDocument to Schema conversion: {error}") from error
     if errors:
         raise BuiltinError(f"Error in gqlparser SchemaDocument to Schema conversion: {errors[0].message}")
     return schema, tree
+
+
+def _refused(node: nodes.DefinitionNode) -> str:
+    """What is wrong with a definition to gqlparser alone, or an empty text."""
+    if isinstance(node, nodes.TypeDefinitionNode) and node.name.value in _OWN_TYPES:
+        return f"Cannot redeclare type {node.name.value}."
+    if isinstance(node, nodes.DirectiveDefinitionNode):
+        used = (each.name.value for argument in node.arguments or () for each in argument.directives or ())
+        if node.name.value in used:
+            return f"Directive {node.name.value} cannot refer to itself."
+    return ""
 
 
 def _define(definitions: tuple[nodes.DefinitionNode, ...]) -> tuple[nodes.DefinitionNode, ...]:
