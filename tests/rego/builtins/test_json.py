@@ -235,3 +235,19 @@ def test_behind_a_json_text_may_stand_null(opa: OpaAnswers, value: str, behind: 
     policy = rego.compile({"p.rego": source})
     found = [policy.evaluate(f"data.p.{rule}", asked) for rule in ("parsed", "decoded", "valid")]
     assert [[] if each is rego.UNDEFINED else [each] for each in found] == theirs
+
+
+@pytest.mark.parametrize(
+    "at",
+    ["1.", "1.00", "+1", "+01", "-0", "+00", ".0", "1.5", "01", "0.0", "-1", "1e0", "+", ".", "+.", "-."],
+)
+@pytest.mark.parametrize("zeros", [0, 16, 17, 18, 19])
+@pytest.mark.parametrize("op", ["add", "replace", "remove"])
+def test_places_in_arrays_are_the_numbers_that_opa_reads(
+    opa: OpaAnswers, at: str, zeros: int, op: str
+) -> None:
+    """A sign, or a fraction that is none, ended the patch."""
+    source = "package p\n\np := json.patch([1, 2, 3], [input])\n"
+    asked = {"op": op, "path": f"/{at}{'0' * zeros}", "value": 9}
+    found = rego.compile({"p.rego": source}).evaluate("data.p.p", asked)
+    assert [[] if found is rego.UNDEFINED else [found]] == opa.ask(source, asked, ["p"])

@@ -5,13 +5,17 @@ In a set a member is its own key: what is added at a path must equal the path's 
 
 from __future__ import annotations
 
+import re
+
 from palisade.rego.builtins.budget import check_deadline
 from palisade.rego.builtins.json_paths import parse_path
 from palisade.rego.builtins.operands import array
 from palisade.rego.builtins.registry import Context, builtin
 from palisade.rego.errors import BuiltinError
 from palisade.rego.values import UNDEFINED, Set, Value, equal, key
-from palisade.rego.values import number as _number
+
+_INDEX = re.compile(r"[+-]?(?=.{1,19}\Z)(?:[0-9]+(?:\.0*)?|\.0*)")
+"""A number to OPA, which takes signs and fractions that are none, `/a/+1` and `/a/1.0`, in 19 characters."""
 
 
 class _PatchError(Exception):
@@ -138,10 +142,10 @@ def _put(target: Value, segment: Value, value: Value) -> Value:
 def _index(items: list[Value], segment: Value, last: int) -> int:
     if segment == "-":
         at = len(items)
-    elif type(segment) is str and segment.isascii() and segment.isdigit():
+    elif type(segment) is str and _INDEX.fullmatch(segment):
         if segment != "0" and segment.startswith("0"):
             raise _PatchError("leading zeros are not allowed in JSON paths")
-        at = int(_number(segment))
+        at = int(segment.partition(".")[0].rstrip("+-") or "0")
     elif type(segment) is int:
         at = segment
     else:
