@@ -17,6 +17,7 @@ import pytest
 from palisade.decide import access
 from palisade.decide.access import AccessLog
 from palisade.decide.log import DecisionLog
+from palisade.decide.response import IN_JSON
 from palisade.decide.sink import UNBOUNDED, FileSink, Sink
 from palisade.decide.times import nanoseconds
 from palisade_sidecar.access_log import FIELD_SEPARATOR, FIELDS
@@ -95,6 +96,41 @@ def test_an_object_that_says_nothing_else_is_logged_as_the_engine_does(
     session(sink, talk)
     (entry,) = map(json.loads, sink.content.splitlines())
     assert (entry["result"], entry["palisade"]["rule"]) == (logged, "a.rego:1")
+
+
+def test_what_the_sidecar_could_not_tell_is_named_beside_what_the_mask_erases() -> None:
+    """Claims stand in the result as they are, what is JSON as what it says."""
+    one, two, three = (f"\ue000{at}\ue001" for at in range(3))
+    noted = {
+        "result": {
+            "allowed": False,
+            "body": "",
+            "user": one,
+            "none": two,
+            "deny": f"{three}{IN_JSON}",
+            "text": three,
+        },
+        "values": {one: ["corp"], two: ["corp", "x", "y"]},
+        "texts": {three: "field m"},
+        "field m": '["a", "b"]',
+        "erased": ["/result/why"],
+    }
+    more = {"noted": json.dumps(noted), "claims": '{"corp": {"sub": "ann", "x": {"y": null}}}'}
+
+    async def talk(append: Append) -> None:
+        await append(1, 1, rule="answer/deny/00/a.rego%3A1", result="allowed", **more)
+
+    sink = Gated()
+    session(sink, talk)
+    (entry,) = map(json.loads, sink.content.splitlines())
+    assert entry["result"] == {
+        "allowed": False,
+        "user": {"sub": "ann", "x": {"y": None}},
+        "none": None,
+        "deny": ["a", "b"],
+        "text": '["a", "b"]',
+    }
+    assert entry["erased"] == ["/result/why", "/result/body"]
 
 
 def session(sink: Sink, talk: Callable[[Append], Awaitable[None]], **settings: Any) -> None:

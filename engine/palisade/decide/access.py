@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import grpc.aio
+import orjson
 
 from palisade.decide import lines
 from palisade.decide.event import UNANSWERED, Decider, DecisionRecord, Event
@@ -26,7 +27,7 @@ from palisade.decide.lines import Line
 from palisade.decide.log import DecisionLog
 from palisade.decide.peer import function_of
 from palisade.decide.repeats import Batches, GivenUp
-from palisade.decide.response import ANSWER, FIELD, OBJECT
+from palisade.decide.response import ANSWER, FIELD, IN_JSON, OBJECT
 from palisade.decide.shadow import Comparison, Shadowed
 from palisade.decide.urls import PathError, parse_target
 from palisade.policy.numbering import unmarked
@@ -185,6 +186,7 @@ class AccessRecord:
             input=_input(line, self.function),
             allowed=verdict.allowed,
             result=verdict.result,
+            erased=verdict.erased,
             rule=self.rule_of(line.numbering, verdict.rule),
             revision=line.revision,
             requested_by=line.direct,
@@ -217,6 +219,7 @@ class _Verdict:
     code: str = ""
     message: str = ""
     answer: Value = UNDEFINED
+    erased: tuple[str, ...] = ()
     shadow: Shadowed | None = None
     """What the shadow decided; None where there is none, or where no policy has decided."""
 
@@ -267,9 +270,12 @@ def _answered(line: Line, name: str) -> _Verdict:
     shown = {"path": line.path, "host": line.host, "method": line.method}
     shown |= {name: str(text) for name, text in line.noted.items() if name.startswith(_NOTED)}
     texts |= {mark: shown.get(name, "") for mark, name in line.noted.get("texts", {}).items()}
+    texts |= {f"{mark}{IN_JSON}": _of_json(text) for mark, text in texts.items() if isinstance(text, str)}
+    texts |= {mark: _in(line.claims, path) for mark, path in line.noted.get("values", {}).items()}
     if texts:
         result = _filled(result, texts)
-    return _Verdict(Decider.NATIVE, allowed, rule, code, message, result)
+    erased = tuple(line.noted.get("erased", ()))
+    return _Verdict(Decider.NATIVE, allowed, rule, code, message, result, erased)
 
 
 def _filled(value: Value, texts: Mapping[str, Value]) -> Value:
@@ -287,10 +293,22 @@ def _filled(value: Value, texts: Mapping[str, Value]) -> Value:
     return value
 
 
+def _of_json(text: str) -> Value:
+    try:
+        return orjson.loads(text)
+    except ValueError:
+        return text
+
+
 def _at(claims: Any, path: Iterable[str]) -> Value:
+    found = _in(claims, path)
+    return "" if found is None else found
+
+
+def _in(claims: Any, path: Iterable[str]) -> Value:
     for key in path:
         claims = claims.get(key) if isinstance(claims, Mapping) else None
-    return "" if claims is None else claims
+    return claims
 
 
 def _named(answer: str) -> tuple[bool, str]:

@@ -56,6 +56,8 @@ class DecisionRecord:
     allowed: bool
     result: Value = UNDEFINED
     """The value of the decision rule; left out where there was an error, as OPA does."""
+    erased: tuple[str, ...] = ()
+    """The JSON pointers of what is not in the result here, as the sidecar could not tell it."""
     rule: str | Callable[[], str] = ""
     """The rule that decided, or what finds it out."""
     revision: str = ""
@@ -81,6 +83,8 @@ class DecisionRecord:
             event["input"] = self.input
         if self.result is not UNDEFINED:
             event["result"] = to_json(self.result)
+        if self.erased:
+            event["erased"] = list(self.erased)
         if self.code:
             event["error"] = {"code": self.code, "message": self.message}
         if self.requested_by:

@@ -135,6 +135,7 @@ class _Masking:
 
     def event(self, event: Event) -> Event:
         copy = dict(event)
+        self.erased += copy.get("erased", ())
         if _is_object(copy.get("input")):
             copy["input"] = self._input(copy["input"])
         if _is_object(copy.get("result")):
@@ -195,7 +196,7 @@ class _Masking:
                     erased.append(name)
             # `:path` is one of them, and `referer` and `location` are URLs too
             elif (type(value) is str and "?" in value) or type(value) is list:
-                after = self._target(value, f"{place}/{_escape(name)}")
+                after = self._target(value, f"{place}/{escape(name)}")
                 if after is not value:
                     changed[name] = after
         if not erased and not changed:
@@ -203,7 +204,7 @@ class _Masking:
         copy = {**headers, **changed}
         for name in erased:
             del copy[name]
-            self.erased.append(f"{place}/{_escape(name)}")
+            self.erased.append(f"{place}/{escape(name)}")
         return copy
 
     def _without(self, document: Mapping[str, Any], names: tuple[str, ...], place: str) -> Mapping[str, Any]:
@@ -213,14 +214,14 @@ class _Masking:
         copy = dict(document)
         for name in found:
             del copy[name]
-            self.erased.append(f"{place}/{_escape(name)}")
+            self.erased.append(f"{place}/{escape(name)}")
         return copy
 
     def _query(self, query: Mapping[str, Any]) -> Mapping[str, Any]:
         secret = [name for name in query if name.lower() in self.mask.parameters]
         if not secret:
             return query
-        self.masked.extend(f"/input/parsed_query/{_escape(name)}" for name in secret)
+        self.masked.extend(f"/input/parsed_query/{escape(name)}" for name in secret)
         return {**query, **{name: [REDACTED] for name in secret}}
 
     def _target(self, value: str | list[Any], place: str) -> str | list[Any]:
@@ -247,5 +248,5 @@ def _is_object(value: Any) -> TypeGuard[Mapping[str, Any]]:
     return type(value) is dict or isinstance(value, Mapping)  # the first is many times faster
 
 
-def _escape(name: str) -> str:
+def escape(name: str) -> str:
     return name.replace("~", "~0").replace("/", "~1")  # RFC 6901

@@ -35,6 +35,9 @@ ANSWER_METADATA = "palisade.answer"
 FIELD = "field "
 """Begins the names under which it notes there what it has read of documents and put into the answer."""
 
+IN_JSON = "\ue002"
+"""Stands there behind the mark of a text in JSON of which the decision log shows the value."""
+
 
 MOST_EXPLAINED = 1024
 """Characters of an explanation in a header."""

@@ -21,7 +21,7 @@ from palisade.enforce.envoy.matchers.coarse import Coarse
 from palisade.enforce.envoy.matchers.doubtful import in_doubt
 from palisade.enforce.envoy.matchers.entry import Entry, Verdict
 from palisade.enforce.envoy.matchers.factors import Factoring
-from palisade.enforce.envoy.matchers.predicate import NO, YES, Predicate
+from palisade.enforce.envoy.matchers.predicate import NO, Predicate
 from palisade.enforce.envoy.matchers.sizes import (
     TEXT,
     TEXT_IN_ALL,
@@ -82,6 +82,8 @@ class Rule:
 
     case: Case
     sure: Entry
+    shorter: Entry | None
+    """Behind `sure`: the same with less in the decision log."""
     unsure: Entry | None
     coverage: RuleCoverage
     condition: Condition
@@ -99,7 +101,7 @@ class Rule:
     @property
     def plain(self) -> bool:
         """Whether it always decides in the sidecar, and is told of."""
-        return self.unsure is None and self.told
+        return self.unsure is None and self.shorter is None and self.told
 
 
 @record()
@@ -289,19 +291,25 @@ class Cases:
             own.update(dict.fromkeys(found.notes.reasons))
             return found.bounds
 
-        end = end_of(case, answers, self._lowering.source, bounds_of)
+        def bounds_logged(formula: Formula) -> Bounds:
+            notes = self.condition(formula).notes
+            return bounds_of(formula) if notes.doubts or notes.clean else self.condition(formula).bounds
+
+        end = end_of(case, answers, self._lowering.source, bounds_of, bounds_logged)
         lowered = self.condition(case.condition)
         bounds = lowered.bounds
-        sure = bounds.exact and end.only == YES
+        sure = bounds.exact and end.whole
         # Behind all that surely hold and end alike. One with an answer may ask for more to hold surely.
-        open_ = in_doubt(bounds) if end.only == YES else bounds.possibly
+        open_ = in_doubt(bounds) if end.whole else bounds.possibly
         unsure = None if sure else Entry(open_, Verdict.RESIDUAL, RESIDUAL)
         comes = bounds.possibly != NO
         noted = lowered.notes.reasons | own.keys()
         reasons = (*end.reasons, *_placed(noted, case.label)) if comes else ()
         covered = RuleCoverage(case.label, end.verdict, not reasons, reasons, comes)
         ends = end.verdict, end.answer
-        rule = Rule(case, end.entry(bounds.surely), unsure, covered, lowered, ends, (case.label, end.verdict))
+        shorter = None if end.shorter is None else end.shorter.entry(bounds.surely)
+        at = case.label, end.verdict
+        rule = Rule(case, end.entry(bounds.surely), shorter, unsure, covered, lowered, ends, at)
         if not end.answer and not end.reasons:  # answers are of one decision
             self._rules[case.condition] = rule
         return rule

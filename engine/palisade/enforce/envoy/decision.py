@@ -297,6 +297,8 @@ def _entries(
                     _cover(coverage, at, own)
             continue
         entries.append(_left(rule, before))
+        if rule.shorter is not None:
+            entries.append(rule.shorter)
         if rule.unsure is not None:
             unsure.append(rule.unsure)
         if rule.told:

@@ -8,6 +8,7 @@ from palisade.decide.response import OBJECT
 from palisade.enforce.envoy import hints
 from palisade.enforce.envoy.answers.filled import SHOWN
 from palisade.enforce.envoy.answers.filters import ONE_OF, Answers
+from palisade.enforce.envoy.answers.templates import Template
 from palisade.enforce.envoy.answers.writing import UntoldError, template
 from palisade.enforce.envoy.matchers.bounds import Bounds, Reason
 from palisade.enforce.envoy.matchers.entry import Entry, Verdict
@@ -108,6 +109,13 @@ class End:
     reasons: tuple[Reason, ...] = ()
     only: Predicate = YES
     """Of other requests the engine decides."""
+    shorter: End | None = None
+    """For some of those the same, with less in the decision log."""
+
+    @property
+    def whole(self) -> bool:
+        """Whether all requests end so, with less in the log maybe."""
+        return (self if self.shorter is None else self.shorter).only == YES
 
     def entry(self, predicate: Predicate) -> Entry:
         """The rule for Envoy by which the requests that the predicate holds of end so."""
@@ -120,9 +128,10 @@ def end_of(
     answers: Answers,
     source: Callable[[Symbol], Source | None],
     bounds: Callable[[Formula], Bounds],
+    logged: Callable[[Formula], Bounds],
 ) -> End:
     """A boolean ends in the native filter; what says more, as a status, is an answer, or the engine's.
-    `bounds` lowers the conditions of messages."""
+    `bounds` lowers the conditions of messages, and `logged` of those that only the decision log shows."""
     if case.value is None:
         return End(Verdict.DENY, _rule(case))
     value = case.value.value if isinstance(case.value, Known) else None
@@ -135,7 +144,7 @@ def end_of(
     if isinstance(case.value, Known) and not isinstance(value, dict):
         return End(Verdict.DENY, _rule(case) + kind)
     try:
-        made = template(case.value, source, bounds)
+        made = template(case.value, source, bounds, log=False)
     except UntoldError as error:
         claims = "input.identity.claims" in str(case.value)
         hint = hints.CONSTANTS + hints.OF_PROVIDERS * claims
@@ -157,6 +166,21 @@ def end_of(
         hint = hints.FEWER if found.startswith(ONE_OF) else hints.PLAIN
         return _asked(case, f"answers with an object that {found}", hint)
     verdict = Verdict.ALLOW if found.allowed else Verdict.DENY
+    reasons = _reasons(case, made)
+    end = End(verdict, found.name(_rule(case)), found.prefix, reasons, made.fillable)
+    if not made.erased:
+        return end
+    shown = template(case.value, source, logged)
+    more = answers.to(shown) if shown.erased != made.erased else ""
+    if isinstance(more, str):
+        return end
+    only = shown.fillable
+    shorter = None if only == made.fillable else end
+    return End(verdict, more.name(_rule(case)), more.prefix, reasons, only, shorter)
+
+
+def _reasons(case: Case, made: Template) -> tuple[Reason, ...]:
+    """Of which requests the engine decides, as Envoy cannot put into an answer what they bring."""
     told = [(_UNFILLED, hints.TEXTS)] * (len(made.claims) > len(made.kept))
     told += [(_UNPRINTABLE, hints.NAMES)] * bool(made.callers)
     told += [(_UNTOLD, hints.FIELDS)] * bool(made.fields)
@@ -173,8 +197,7 @@ def end_of(
         isinstance(each, Messages) and each.puts for each in made.made.values()
     )
     told += [(_ESCAPED, hints.IN_JSON)] * bool(made.quoted)
-    reasons = tuple(Reason(why, case.label, hint, always=False) for why, hint in told)
-    return End(verdict, found.name(_rule(case)), found.prefix, reasons, made.fillable)
+    return tuple(Reason(why, case.label, hint, always=False) for why, hint in told)
 
 
 _UNFILLED = "is for the engine where a claim that it answers with is no text, or an empty one"

@@ -16,7 +16,7 @@ from palisade.enforce.envoy.values.numerals import Numeral
 from palisade.enforce.envoy.values.puts import Coded, Put
 from palisade.enforce.envoy.values.shaped import UNESCAPED, Shaped
 from palisade.enforce.envoy.values.sources import PEER, PRINCIPAL, Address, TextSource
-from palisade.enforce.envoy.values.written import Kept, Written
+from palisade.enforce.envoy.values.written import Kept, Noted, Written
 
 _TEXT = r"[^\x00-\x08\x0a-\x1f\x7f]+"
 _NAME = r"[^\x00-\x1f\x7f]+"  # what the decision log shows of who calls has no control character
@@ -30,13 +30,13 @@ SHOWN = {"header :path": "path", "header :authority": "host", "header :method": 
 """Texts of a request that can be put in, and what a line of the log calls them."""
 CALLERS = (PEER, PRINCIPAL)
 
-Brought: TypeAlias = Put | Messages | Address | Kept
+Brought: TypeAlias = Put | Messages | Address | Kept | Noted
 
 
 def is_filled(source: Brought) -> Predicate | None:
     """Where it is a text that a header may hold; None where Envoy cannot tell."""
-    if isinstance(source, Messages | Coded):
-        return YES  # `Template.told` says of all of them
+    if isinstance(source, Messages | Coded | Noted):
+        return YES  # of the first two `Template.told` says it
     if isinstance(source, Join | Listed | Shaped | Numeral | Written | Kept):
         return source.plain
     if isinstance(source, TextSource):
@@ -48,7 +48,7 @@ def is_filled(source: Brought) -> Predicate | None:
 
 def matches(source: Brought, pattern: str) -> Predicate | None:
     """Where it is a text that the expression matches, or is surely one; None where Envoy cannot tell."""
-    if isinstance(source, Messages | Written | Kept):
+    if isinstance(source, Messages | Written | Kept | Noted):
         return NO  # of messages only members of their own are written into JSON, and JSON has quotes itself
     if isinstance(source, Listed):
         return YES if source.glue is not None and source.unescaped else NO

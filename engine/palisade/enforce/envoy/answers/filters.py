@@ -54,6 +54,7 @@ from palisade.enforce.envoy.matchers.entry import Entry, Verdict
 from palisade.enforce.envoy.matchers.predicate import YES, Predicate, Text, typed
 from palisade.enforce.envoy.matchers.tree import build
 from palisade.enforce.envoy.values.sources import Address
+from palisade.enforce.envoy.values.written import Noted
 from palisade.rego.values import Value, key, to_json
 
 DECIDED = "enforced_effective_policy_id"
@@ -107,7 +108,7 @@ class Answers:
     def to(self, template: Template) -> Answer | str:
         """The answer that a value of the decision is; or why Envoy cannot give it, in words."""
         # Two with the same messages may ask for them under other conditions.
-        form = key(template.value), tuple(template.formats.items()), template.asked
+        form = key(template.value), tuple(template.formats.items()), template.asked, template.erased
         known = self._given.get(form) or self._beyond.get(form)
         if known is not None:
             return known
@@ -145,6 +146,7 @@ def answer(template: Template) -> Answer | str:
     texts = template.texts | {mark: f"{FIELD}{name}" for mark, name in (fields | made).items()}
     marks = {"claims": template.claims, "callers": template.callers, "texts": texts}
     marks["addresses"] = template.addresses
+    marks |= {"values": template.noted, "erased": list(template.erased)}
     log |= {name: each for name, each in marks.items() if each}
     metadata = SetMetadata()
     noted = metadata.metadata.add(metadata_namespace=ANSWER_METADATA)
@@ -163,7 +165,9 @@ def answer(template: Template) -> Answer | str:
     if template.made:
         filters.append(("lua", making(template.made.values(), made.values())))
     if filled:
-        scripted = {mark: each for mark, each in template.sources.items() if not isinstance(each, Address)}
+        scripted = {
+            mark: each for mark, each in template.sources.items() if not isinstance(each, Address | Noted)
+        }
         if any(has_mark(filled, mark) for mark in template.addresses):
             return "has the address that connects in the metadata, which no script has"
         script = setting(filled, scripted)

@@ -22,7 +22,7 @@ from palisade.enforce.envoy.values.sources import (
     TextSource,
     field_name,
 )
-from palisade.enforce.envoy.values.written import Kept
+from palisade.enforce.envoy.values.written import Kept, Noted
 from palisade.rego.values import Value
 
 _OPEN, _CLOSE = "\ue000", "\ue001"  # for private use: constants that have them are left alone
@@ -48,6 +48,8 @@ class Template:
     """Where each of the conditions under which messages stand holds, by their numbers."""
     told: Predicate = YES
     """Of each of these Envoy can tell whether it holds, and what it puts into a message where it does."""
+    erased: tuple[str, ...] = ()
+    """The JSON pointers of what is left out, which only the decision log would show."""
 
     @property
     def fillable(self) -> Predicate:
@@ -74,6 +76,15 @@ class Template:
             mark: [str(key) for key in source.path]
             for mark, source in (*self.sources.items(), *self.kept.items())
             if isinstance(source, ClaimSource) and not isinstance(source, FieldSource)
+        }
+
+    @property
+    def noted(self) -> dict[str, list[str]]:
+        """Where each claim stands in the metadata that only the decision log shows."""
+        return {
+            mark: [str(key) for key in source.base.path]
+            for mark, source in self.sources.items()
+            if isinstance(source, Noted)
         }
 
     @property
@@ -137,7 +148,7 @@ def _format(source: Brought) -> str:
         return f"%DYNAMIC_METADATA({MADE_METADATA}:{source.name})%"
     if isinstance(source, FieldSource):
         return f"%DYNAMIC_METADATA({BODY_METADATA}:{FIELDS}:v{field_name(source.path)})%"
-    path = source.base.path if isinstance(source, Kept) else source.path
+    path = source.base.path if isinstance(source, Kept | Noted) else source.path
     return f"%DYNAMIC_METADATA({JWT_AUTHN}:{':'.join(map(str, path))})%"
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from palisade.decide.decision import FIELDS_OF_DECISIONS
+from palisade.decide.response import IN_JSON
+from palisade.enforce.envoy.answers import places
 from palisade.enforce.envoy.answers.filled import Brought
 from palisade.enforce.envoy.answers.templates import MARK, Template, can_be_shown, has_marks, mark_of
 from palisade.enforce.envoy.matchers.bounds import Bounds
@@ -26,7 +27,7 @@ from palisade.enforce.envoy.values.sources import (
     Source,
     TextSource,
 )
-from palisade.enforce.envoy.values.written import TEXTS, Kept, Written, entries_left, whole_claim
+from palisade.enforce.envoy.values.written import TEXTS, Kept, Noted, Written, entries_left, whole_claim
 from palisade.rego.builtins import BUILTINS
 from palisade.rego.partial.formulas.formula import Formula
 from palisade.rego.partial.formulas.terms import (
@@ -39,14 +40,13 @@ from palisade.rego.partial.formulas.terms import (
     Part,
     SetOf,
     Symbol,
+    unknown_in,
 )
+from palisade.rego.partial.symbols import objects
 from palisade.rego.partial.symbols.chosen import CHOSEN, same_as
-from palisade.rego.partial.symbols.objects import OBJECT, left_of
 from palisade.rego.partial.symbols.turns import in_order
-from palisade.rego.values import Value, to_json
+from palisade.rego.values import UNDEFINED, Value
 
-_HEADERS = ("headers", "response_headers_to_add")
-_METADATA = "dynamic_metadata"
 MOST_MESSAGES = 32
 """So many messages a text may be joined of: each has a filter of its own."""
 
@@ -59,12 +59,19 @@ def template(
     symbol: Symbol,
     source: Callable[[Symbol], Source | None],
     bounds: Callable[[Formula], Bounds] | None = None,
+    *,
+    log: bool = True,
 ) -> Template:
     """The template of a value with claims, fields, who calls or the path in headers or the body. `bounds`
-    lowers the conditions of messages. Raises UntoldError for others."""
-    making = _Making(source, bounds)
+    lowers the conditions of messages. Raises UntoldError for others.
+
+    What only the decision log shows is erased where Envoy cannot tell it; without `log` also where it can
+    of some requests only.
+    """
+    making = _Making(source, bounds, log)
     value = making.value(symbol, ())
-    return Template(value, making.sources, frozenset(making.quoted), tuple(making.asked), all_of(making.told))
+    quoted, asked, told = frozenset(making.quoted), tuple(making.asked), all_of(making.told)
+    return Template(value, making.sources, quoted, asked, told, tuple(making.erased))
 
 
 class UntoldError(Exception):
@@ -78,12 +85,15 @@ class UntoldError(Exception):
 class _Making:
     source: Callable[[Symbol], Source | None]
     bounds: Callable[[Formula], Bounds] | None = None
+    log: bool = True
     sources: dict[str, Brought] = field(default_factory=dict)
     quoted: set[str] = field(default_factory=set)
     """The marks of texts that stand in JSON."""
     asked: dict[Predicate, int] = field(default_factory=dict)
     """The conditions of messages, by where they surely hold, with their numbers."""
     told: list[Predicate] = field(default_factory=list)
+    erased: list[str] = field(default_factory=list)
+    """What the decision log shows the names of alone, as JSON pointers."""
     in_header: bool = False
 
     def value(self, symbol: Symbol, path: tuple[object, ...]) -> Value:
@@ -93,14 +103,50 @@ class _Making:
                     raise UntoldError
                 return value
             case ObjectOf(items):
-                return {form: self.value(item, (*path, form)) for form, item in items}
+                found = [(form, self._entry(item, (*path, form))) for form, item in items]
+                return {form: each for form, each in found if each is not UNDEFINED}
             case ArrayOf(items):
                 return [self.value(item, (*path, at)) for at, item in enumerate(items)]
-            case Input() | Apply() if _may_be_filled(path):
-                kept = self._claim(symbol) if path[0] == _METADATA else None
+            case _ if places.is_only_logged(path):
+                return self._noted(symbol, path)
+            case Input() | Apply() if places.may_be_filled(path):
+                kept = self._claim(symbol) if path[0] == places.METADATA else None
                 if kept is not None:
                     return self._marked(Kept(kept))
                 self.in_header = path != ("body",)
+                return self._text(symbol)
+        raise UntoldError(symbol)
+
+    def _entry(self, item: Symbol, path: tuple[object, ...]) -> Value:
+        """The value of an entry; undefined where it is erased."""
+        if not places.is_only_logged(path):
+            return self.value(item, path)
+        kept = dict(self.sources), set(self.quoted), dict(self.asked), list(self.told), list(self.erased)
+        try:
+            return self.value(item, path)
+        except UntoldError:
+            if unknown_in(item) is not None:
+                raise  # whether it is there at all may be unknown, too
+            self.sources, self.quoted, self.asked, self.told, self.erased = kept
+            self.erased.append(places.pointer(path))
+            return UNDEFINED
+
+    def _noted(self, symbol: Symbol, path: tuple[object, ...]) -> Value:
+        """What the decision log shows, which is of any type. Raises UntoldError where it cannot be told."""
+        claim = self._claim(symbol)
+        if claim is not None:
+            return self._marked(Noted(claim))
+        if not self.log:
+            raise UntoldError(symbol)
+        match symbol:
+            case SetOf(items) if (ordered := in_order(items)) is not None:
+                return self.value(ArrayOf(ordered), path)
+            case Gathered() | Apply("sort" | "array.concat" | objects.OBJECT):
+                text = self._json(symbol)
+                if MARK.fullmatch(text) is None:
+                    raise UntoldError(symbol)
+                return f"{text}{IN_JSON}"
+            case Input() | Apply():
                 return self._text(symbol)
         raise UntoldError(symbol)
 
@@ -195,7 +241,7 @@ class _Making:
                 return self._list(listing)
             case Gathered("array", parts, True, True):
                 return self._messages(parts, Messages((), ",", "[", "]"))
-            case Apply(name, (Gathered("array", parts),)) if name == OBJECT:
+            case Apply(name, (Gathered("array", parts),)) if name == objects.OBJECT:
                 return self._messages(_by_name(parts), Messages((), ",", "{", "}"))
             case Input() | Apply():
                 written = self._written_claim(symbol)
@@ -204,7 +250,7 @@ class _Making:
 
     def _written_claim(self, symbol: Symbol) -> Written | None:
         """A claim of which the type is not known, or entries of one, as JSON; None for others."""
-        left = left_of(symbol)
+        left = objects.left_of(symbol)
         if left is None:
             claim = self._claim(symbol)
             return None if claim is None or claim.path[1:2] in _TEXTS else Written(claim)
@@ -236,7 +282,7 @@ class _Making:
         own = _Making(self.source, self.bounds)
         text = own._text(symbol)
         parts = tuple(own.sources.get(piece, piece) for piece in MARK.split(text) if piece)
-        puts = [each for each in parts if not isinstance(each, Messages | Address | Kept)]
+        puts = [each for each in parts if not isinstance(each, Messages | Address | Kept | Noted)]
         if len(puts) < len(parts):
             raise UntoldError(symbol)
         self.told.append(Template(text, own.sources, frozenset(own.quoted), told=all_of(own.told)).fillable)
@@ -279,7 +325,7 @@ class _Making:
         own = _Making(self.source)
         match part.item:
             case ArrayOf((Known() as name, value)) if whole.end == "}":
-                written = f"{_MARSHAL(_name(name))}:{own._json(value)}"
+                written = f"{_MARSHAL(places.name_in_json(name.form))}:{own._json(value)}"
             case _ if whole.end:
                 written = own._json(part.item)
             case Known(str(text)):
@@ -291,7 +337,7 @@ class _Making:
         pieces: list[str | Put] = []
         for piece in filter(None, MARK.split(written)):
             put = own.sources.get(piece, piece)
-            if isinstance(put, Messages | Address | Kept):
+            if isinstance(put, Messages | Address | Kept | Noted):
                 raise UntoldError
             if self.in_header and isinstance(put, str) and not (put.isascii() and put.isprintable()):
                 raise UntoldError
@@ -342,27 +388,11 @@ def _by_name(entries: Sequence[Part]) -> list[Part]:
     for each in entries:
         match each.item:
             case ArrayOf((Known() as at, _)):
-                name = _name(at)
+                name = places.name_in_json(at.form)
                 named.setdefault(name, []).append(each)
                 if keys.setdefault(name, at) != at:
                     raise UntoldError
     return [each for name in sorted(named) for each in named[name]]
-
-
-def _name(at: Known) -> str:
-    """What JSON calls a key."""
-    (name,) = to_json({at.form: None})
-    return str(name)
-
-
-def _may_be_filled(path: Sequence[object]) -> bool:
-    """Whether the place is the body, the value of a header or in the metadata, or only logged: not a name,
-    nor a status."""
-    if not path or path[0] not in FIELDS_OF_DECISIONS:
-        return bool(path)
-    if path[0] == _METADATA:
-        return len(path) > 1
-    return tuple(path) == ("body",) or (len(path) in (2, 3) and path[0] in _HEADERS)
 
 
 def _is_printable(key: object) -> bool:

@@ -46,6 +46,7 @@ from palisade.enforce.envoy.values.sources import (
 from palisade.enforce.envoy.values.times import (
     TimeParts,
     is_one_of,
+    is_there,
     moment_of,
 )
 from palisade.rego.partial.formulas.formula import Test
@@ -75,6 +76,7 @@ _STRINGS: dict[str, frozenset[int]] = {
     "trim_suffix": frozenset((0, 1)),
     "trim_space": frozenset((0,)),
     "replace": frozenset((0, 1, 2)),
+    **dict.fromkeys(("crypto.md5", "crypto.sha1", "crypto.sha256"), frozenset((0,))),
     **dict.fromkeys(CODES, frozenset((0,))),
     "regex.match": frozenset((0, 1)),
     "re_match": frozenset((0, 1)),
@@ -93,7 +95,7 @@ class Calls(Orders):
         found_here = self._source(term)
         if found_here is not None:
             return self._found(found_here) or self._uncalled(term)
-        if moment_of(term) is not None:
+        if moment_of(term) is not None or is_there(term):
             return ALWAYS
         if is_calculated(term) and (number := self._calculated(term)) is not None:
             return number

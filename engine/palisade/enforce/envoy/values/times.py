@@ -141,6 +141,25 @@ def moment_of(term: Symbol) -> Moment | None:
     return None
 
 
+def is_there(term: Symbol) -> bool:
+    """Whether it is a number that is calculated of the time, or the time written by `time.format`: with
+    constants that is defined whenever it is asked for."""
+    match term:
+        case Apply("time.now_ns", ()):
+            return True
+        case Known(int()):
+            return type(term.value) is int
+        case Apply("plus" | "minus" | "mul", (one, other)):
+            return is_there(one) and is_there(other)
+        case Apply("div", (one, Known(int(by)))):
+            return bool(by) and type(by) is int and is_there(one)
+        case Apply("floor" | "ceil" | "round" | "abs", (one,)):
+            return is_there(one)
+        case Apply("time.format", (of,)):
+            return _zone(of) is not None
+    return False
+
+
 def _whole(name: str, now: Moment | None) -> Now | None:
     """So many whole seconds or milliseconds. Thousandths are as fine as Envoy tells, so only seconds can be
     rounded."""

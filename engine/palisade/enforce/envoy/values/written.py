@@ -74,6 +74,13 @@ class Kept:
         return _plain(self.base, r"[^\x00-\x08\x0a-\x1f\x7f]+", _IN_TABLES)
 
 
+@record()
+class Noted:
+    """A claim that the decision log shows and nothing else has: its lines have all claims as they are."""
+
+    base: ClaimSource
+
+
 def _plain(claim: ClaimSource, text: str, other: str) -> Predicate:
     """The claim is a text that the one pattern matches, or stands in JSON as the other does. As itself a text
     is laid down without quotes."""
