@@ -296,16 +296,19 @@ def _flat(error: ValidationError) -> Iterator[ValidationError]:
         return
     branches: dict[object, list[ValidationError]] = {}
     for each in error.context or ():
-        branches.setdefault(each.schema_path[0], []).append(each)
+        # That of a schema that is `false` has no path: each is a branch by itself.
+        branches.setdefault(each.schema_path[0] if each.schema_path else id(each), []).append(each)
     if branches:
         for each in max(map(_of_fitting, branches.values()), key=_fit):
             yield from _flat(each)
 
 
 def _fit(errors: list[ValidationError]) -> int:
-    """How well a schema fits, as gojsonschema counts: each error costs two, the right type gives three."""
+    """How well a schema fits, as gojsonschema counts: each error costs two, the right type gives three, which
+    `false` has for no value."""
     wrong_type = any(
-        each.validator == "type" and len(each.relative_schema_path) == 2 and not each.relative_path
+        (each.validator == "type" and len(each.relative_schema_path) == 2 and not each.relative_path)
+        or not each.relative_schema_path
         for each in errors
     )
     return (0 if wrong_type else 3) - 2 * len(errors)
