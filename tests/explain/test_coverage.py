@@ -125,7 +125,7 @@ def test_what_is_called_last_is_shown_and_not_where_its_argument_was_made(tmp_pa
     report = covered(
         tmp_path,
         'allow if {\n\thttp.method == "GET"\n'
-        '\tlower(http.headers["x-a"]) != crypto.sha256(token.sub)\n}\n\n'
+        '\tlower(http.headers["x-a"]) != crypto.hmac.sha256(token.sub, "k")\n}\n\n'
         'token := payload if {\n\t[_, encoded] := split(http.headers.authorization, " ")\n'
         "\t[_, payload, _] := io.jwt.decode(encoded)\n}\n",
     )
