@@ -38,6 +38,7 @@ LEFT_TO_THE_ENGINE = (
     'allow if sprintf("%s-%d", [claims.sub, claims.tier]) == "a-1"',
     'allow if input.attributes.destination.address.socketAddress.address == "10.0.0.1"',
     "allow if input.parsed_path[_] == crypto.md5(claims.sub)",
+    'allow if json.match_schema(claims, {"properties": {"mail": {"format": "email"}}})[0]',
     'allow if input.parsed_path[0] == "\ufffd"',
     "deny contains x if { some x in claims.bad }\nallow if count(deny) == 2",
     "allow if { h with input.attributes.destination.service as claims.sub }\n"
@@ -87,6 +88,7 @@ def test_builtins_of_texts_and_schemas_say_what_is_read_instead() -> None:
     """Who decodes a segment of the path was sent to the query, and who checks a schema to keys of objects."""
     assert "input.parsed_path" in hints.of_builtin("urlquery.decode")
     assert "schema" in hints.of_builtin("json.match_schema")
+    assert "pattern" in hints.of_unfollowed("asks by format of a schema, which cannot be followed")
     assert "cookies and other entries" in hints.of_doubt("two values for one name")
 
 

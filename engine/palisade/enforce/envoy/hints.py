@@ -346,6 +346,7 @@ _LARGE = "compare the parts that it is made of, and put a value into another onc
 
 _UNFOLLOWED = (
     ("not known before the request", ""),
+    (" of a schema, ", "ask in its place by pattern, enum, minimum and the like, which are native"),
     (
         "by a name that depends on the request",
         "name the rule by constants, or make the rules entries of data",

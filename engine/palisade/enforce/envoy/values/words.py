@@ -7,9 +7,11 @@ from palisade.rego.partial.symbols.filled import TWICE
 from palisade.rego.partial.symbols.listed import BLANK
 from palisade.rego.partial.symbols.matching import ADDRESSES, LARGE, TEXTS
 from palisade.rego.partial.symbols.named import AS_PATH
+from palisade.rego.partial.symbols.schemas import AS_TEXT
 
 IN_WORDS = {
     AS_PATH: "a key that is looked up is an array",
+    AS_TEXT: "a schema is asked of a text",
     BLANK: "a text that is split has a piece of space alone, or of letters beyond ASCII",
     ADDRESSES: "several addresses are asked for at once",
     LARGE: "a version has a number of nineteen digits or more",

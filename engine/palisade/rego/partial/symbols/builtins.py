@@ -26,7 +26,17 @@ from palisade.rego.partial.formulas.terms import (
     Symbol,
     below,
 )
-from palisade.rego.partial.symbols import arrays, filled, graphs, matching, scores, searched, shaped, tabled
+from palisade.rego.partial.symbols import (
+    arrays,
+    filled,
+    graphs,
+    matching,
+    schemas,
+    scores,
+    searched,
+    shaped,
+    tabled,
+)
 from palisade.rego.partial.symbols.construct import lookup
 from palisade.rego.partial.symbols.kinds import is_text, kind_of
 from palisade.rego.partial.symbols.named import AS_PATH
@@ -375,6 +385,7 @@ SPECIAL: dict[str, Callable[[Members, Sequence[Symbol]], Cases | None]] = {
     **arrays.SPECIAL,
     **matching.SPECIAL,
     **searched.SPECIAL,
+    **schemas.SPECIAL,
     **shaped.SPECIAL,
 }
 
