@@ -62,3 +62,47 @@ def test_values_of_members_are_asked_natively(
             token = Token("corp", {"roles": roles, "least": least})
             asked.append(Request("GET", "/", (("x-n", number),), token))
     judge_natively(bed, subjects, asked, residual=0.1)
+
+
+SETS = """package p
+import input.attributes.request.http
+claims := input.identity.claims
+roles := {role | some role in claims.roles}
+groups := {group | some group in claims.groups}
+asked := {role | some role in split(http.headers["x-roles"], ",")}
+named := {"clerk", "lead"}
+wanted := {role | some role in data.wanted[http.host]}
+"""
+WANTED = {"wanted": {"a.example": ["clerk"], "b.example": ["clerk", "lead"]}}
+COMPARED = (
+    "roles == groups",
+    "roles != groups",
+    "roles == asked",
+    "roles == wanted",
+    "object.subset(roles, groups)",
+    "object.subset(asked, roles)",
+    "object.subset(roles, named)",
+    "object.subset(named, roles)",
+    "not object.subset(roles, wanted)",
+    "object.subset(wanted | groups, roles)",
+)
+OTHERS = ([], ["clerk"], ["clerk", "lead", "clerk"], ["lead", 7, "clerk"], "clerk", None)
+
+
+@pytest.mark.parametrize("providers", [1], ids=("one",), indirect=True)
+def test_sets_of_the_request_are_compared_natively(
+    bed: Bed, providers: tuple[Provider, ...], issuers: Issuers
+) -> None:
+    """Whether a token has just the roles that are asked for, or none but those."""
+    subjects = [
+        subject_of(rego.compile({"p.rego": f"{SETS}allow if {{ {each} }}"}, WANTED), providers, issuers)
+        for each in COMPARED
+    ]
+    asked = [Request(), Request(token=Token("corp", {}))]
+    for roles in ROLES:
+        for at, groups in enumerate(OTHERS):
+            host = (("host", ("a.example", "b.example", "c.example")[at % 3]),)
+            header = (("x-roles", ("clerk", "clerk,lead", "", "lead,clerk,lead,")[at % 4]),) if at else ()
+            token = Token("corp", {"roles": roles, "groups": groups} if at else {"roles": roles})
+            asked.append(Request("GET", "/", (*host, *header), token))
+    judge_natively(bed, subjects, asked, residual=0.2)

@@ -98,6 +98,9 @@ class Conditions:
                     return FALSE  # a rule or function that gives an array holds by itself
                 if isinstance(other, SetOf):
                     return self._equal_members(one, other.items)
+                if isinstance(other, Gathered) and (one.kind == "set" or other.kind == "set"):
+                    same = one.kind == other.kind
+                    return self._equal_sets(one, other) if same else FALSE
                 raise Unsupported("compares a collection whose members depend on the request")
             left = left_of(one)
             if left is not None and left.over[0][0] == other:
@@ -140,6 +143,15 @@ class Conditions:
         others = [self.some(part, negate(among(part.item))) for part in map(self.fresh, collection.parts)]
         missing = [negate(self.has(collection, each)) for each in wanted]
         return negate(self.builder.any((*others, *missing)))
+
+    def _equal_sets(self, one: Gathered, other: Gathered) -> Formula:
+        return self.builder.both(self.within(one, other), self.within(other, one))
+
+    def within(self, some: Gathered, others: Gathered) -> Formula:
+        """Each member of the one is one of the other's."""
+        parts = map(self.fresh, some.parts)
+        more = [self.some(part, self.builder.negate(self.has(others, part.item))) for part in parts]
+        return self.builder.negate(self.builder.any(more))
 
     def _equal_left(self, made: Symbol, wanted: Value) -> Formula:
         """What is left of an object of the request has the wanted entries, and no others."""

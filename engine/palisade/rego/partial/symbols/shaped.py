@@ -174,8 +174,11 @@ def _may_be_object(symbol: Symbol) -> bool:
 
 
 def subset(run: Members, args: Sequence[Symbol]) -> Cases | None:
-    """`object.subset(x, {"a": 1})`: each entry is there, and of objects those within."""
+    """`object.subset(x, {"a": 1})`: each entry is there, and of objects those within. Of sets each member."""
     whole, part = args
+    sets = [_gathered(each) for each in (whole, part)]
+    if sets[0] is not None and sets[1] is not None:
+        return truth(run, run.within(sets[1], sets[0]))
     if not isinstance(whole, Input | Element | Apply) or not isinstance(part, Known):
         return None
     if not isinstance(part.value, dict):
@@ -185,6 +188,18 @@ def subset(run: Members, args: Sequence[Symbol]) -> Cases | None:
         return None
     there = run.is_kind(whole, "object")
     return [(run.builder.both(there, condition), value) for condition, value in truth(run, found)]
+
+
+def _gathered(symbol: Symbol) -> Gathered | None:
+    """A set as one that is gathered."""
+    match symbol:
+        case Gathered("set"):
+            return symbol
+        case Known(Set() as value):
+            return Gathered("set", tuple(Part(TRUE, (), Known(each)) for each in value))
+        case SetOf(items):
+            return Gathered("set", tuple(Part(TRUE, (), each) for each in items))
+    return None
 
 
 def _within(run: Members, whole: Input | Element | Apply, part: Mapping[object, Value]) -> Formula | None:
