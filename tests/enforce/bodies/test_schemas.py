@@ -69,6 +69,7 @@ def judge(bed: Bed, issuers: Issuers, rules: str, bodies: list[str]) -> Tally:
         "allow if json.match_schema(input.parsed_body, {})[0]",
         "allow if not json.match_schema(input.parsed_body, {})[0]",
         "allow if {{ [ok, _] := json.match_schema(input.parsed_body, {}); ok }}",
+        "allow if json.match_schema(input.attributes.request.http.body, {})[0]",
     ],
 )
 def test_one_field_after_the_other(bed: Bed, issuers: Issuers, rule: str) -> None:

@@ -19,6 +19,8 @@ RULES = (
     "r := ok if [ok, _] := json.match_schema(input.x, {})",
     "r if not json.match_schema(input.x, {})[0]",
     "r if {{ [ok, errors] := json.match_schema(input.x, {}); ok; count(errors) == 0 }}",
+    "r := json.match_schema(concat(input.y, [input.x]), {})[0]",
+    "r := json.match_schema(input.attributes.request.http.body, {})[0]",
     "r if every each in input.x {{ json.match_schema(each, {})[0] }}",
 )
 
@@ -35,6 +37,8 @@ def test_it_is_what_the_evaluator_says(schema: Any, rule: str, documents: list[A
     policy, outcome = outcome_of(rule.format(given_as), {})
     for each in documents:
         judged(policy, outcome, {"x": each})
+        sent = {"attributes": {"request": {"http": {"body": dumps(each)}}}, "x": dumps(each), "y": ","}
+        judged(policy, outcome, sent)
     judged(policy, outcome, {})
 
 

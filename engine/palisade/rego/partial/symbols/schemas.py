@@ -15,6 +15,7 @@ from palisade.rego.errors import NOWHERE
 from palisade.rego.partial.formulas.formula import FALSE, TRUE, Defined, Formula, IsKind, Test
 from palisade.rego.partial.formulas.placing import at_key
 from palisade.rego.partial.formulas.terms import Apply, ArrayOf, Element, Input, Known, Symbol
+from palisade.rego.partial.symbols.kinds import is_text
 from palisade.rego.partial.symbols.sets import Cases
 from palisade.rego.text import loads
 from palisade.rego.values import to_json
@@ -27,6 +28,9 @@ _Schema: TypeAlias = Mapping[str, Any]
 
 AS_TEXT = "reads a text as JSON, for a schema"
 """The document may be a text, which is read as JSON: only the evaluator does that."""
+
+_SENT = Input(("attributes", "request", "http", "body"))
+"""The body as a text."""
 
 _MOST = 300
 """So many schemas may stand within each other: more conditions would hardly fit into the sidecar."""
@@ -58,16 +62,23 @@ def match(run: Members, args: Sequence[Symbol]) -> Cases | None:
     if _size(schema) > _MOST:
         return None
     builder = run.builder
-    matches = _Matching(run, schema).holds(document, schema)
-    taken = builder.any(_is(run, document, kind) for kind in ("object", "array"))
-    call = Apply("json.match_schema", (document, given))
-    errors = Apply(".", (call, Known(1)))
-    read = builder.both(_is(run, document, "string"), run.opaque(AS_TEXT, NOWHERE))
-    return [
+    read: _Term = document
+    if is_text(document) or document == _SENT:
+        # It is read as JSON, of which any value will do.
+        read = Apply("json.unmarshal", (document,))
+        taken = builder.atom(Defined(read))
+    else:
+        taken = builder.any(_is(run, document, kind) for kind in ("object", "array"))
+    matches = _Matching(run, schema).holds(read, schema)
+    errors = Apply(".", (Apply("json.match_schema", (document, given)), Known(1)))
+    found: Cases = [
         (builder.both(taken, matches), Known([True, []])),
         (builder.both(taken, builder.negate(matches)), ArrayOf((Known(False), errors))),
-        (read, run.unknown(AS_TEXT, NOWHERE)),
     ]
+    if read == document:
+        maybe = builder.both(_is(run, document, "string"), run.opaque(AS_TEXT, NOWHERE))
+        found.append((maybe, run.unknown(AS_TEXT, NOWHERE)))
+    return found
 
 
 def _is(run: Members, term: _Term, kind: str) -> Formula:
