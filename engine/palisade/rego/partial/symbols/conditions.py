@@ -17,6 +17,7 @@ from palisade.rego.partial.formulas.formula import (
     Opaque,
     Same,
 )
+from palisade.rego.partial.formulas.placing import at_key
 from palisade.rego.partial.formulas.rewriting import renamed_at, renamed_in, some_member, substitute
 from palisade.rego.partial.formulas.terms import (
     Apply,
@@ -120,7 +121,7 @@ class Conditions:
         if isinstance(b, (ArrayOf, ObjectOf, SetOf)):
             return self._equal_composite(b, a)
         if isinstance(b, Known):
-            return FALSE if is_another(a, b.value) else self.builder.is_in(_as_term(a), (b.form,))
+            return FALSE if is_another(a, b.value) else self.is_value(_as_term(a), b.value)
         return self.builder.atom(Same(_as_term(a), b))
 
     def _equal_set(self, collection: Gathered, wanted: Value) -> Formula:
@@ -266,8 +267,25 @@ class Conditions:
         if isinstance(item, Unknown):
             return self.opaque(item.reason, item.location)
         if isinstance(item, (Input, Element, Apply)):
-            return self.builder.is_in(item, (key(value) for value in values))
+            if not _is_of_document(item):
+                return self.builder.is_in(item, (key(value) for value in values))
+            values = list(values)
+            apart = [self.is_value(item, each) for each in values if is_read_apart(item, each)]
+            rest = [key(each) for each in values if not is_read_apart(item, each)]
+            return self.builder.any(
+                (*([self.builder.is_in(item, rest)] if rest or not apart else []), *apart)
+            )
         return self.builder.any(self.equal(item, Known(value)) for value in values)
+
+    def is_value(self, term: Term, value: Value) -> Formula:
+        """The term equals a constant. What is composite in a document is compared part by part."""
+        if isinstance(term, Unknown) or not is_read_apart(term, value):
+            return self.builder.is_in(term, (key(value),))
+        kind = "object" if type(value) is dict else "array"
+        items = value.items() if type(value) is dict else enumerate(value)
+        count = self.builder.is_in(Apply("count", (term,)), (len(value),))
+        parts = [self.is_value(at_key(term, Known(unkey(form))), item) for form, item in items]
+        return self.builder.all((self.builder.atom(IsKind(term, kind)), count, *parts))
 
     def _afresh(self, body: Formula) -> Formula:
         """The body with opaque parts of its own: they may differ from member to member."""
@@ -291,6 +309,34 @@ class Conditions:
         if isinstance(source, (Known, ArrayOf, ObjectOf, SetOf, Gathered, Overlay)):
             raise Unsupported("iterates over a collection that is known in part")
         return some_member(builder, source, loop, self._afresh(body) if body.opaque else body)
+
+
+_MOST_PARTS = 40
+"""So many parts of a constant are compared one by one."""
+
+_READ = frozenset(("io.jwt.decode", "json.unmarshal"))
+
+
+def is_read_apart(term: Symbol, value: Value) -> bool:
+    """Whether the term is of a document of which sidecars read one field after the other, and the constant
+    has several."""
+    return type(value) in (dict, list) and 0 < _size(value) <= _MOST_PARTS and _is_of_document(term)
+
+
+def _size(value: Value) -> int:
+    parts = value.values() if type(value) is dict else value if type(value) is list else ()
+    return len(parts) + sum(map(_size, parts))
+
+
+def _is_of_document(term: Symbol) -> bool:
+    match term:
+        case Input(path):
+            return path[:1] == ("parsed_body",)
+        case Element(source):
+            return _is_of_document(source)
+        case Apply("." | "object.get", (whole, *_)):
+            return _is_of_document(whole)
+    return isinstance(term, Apply) and term.name in _READ
 
 
 def joined_texts(symbol: Symbol) -> Gathered | None:

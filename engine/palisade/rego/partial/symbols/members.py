@@ -29,7 +29,7 @@ from palisade.rego.partial.formulas.terms import (
     subterms,
 )
 from palisade.rego.partial.symbols import arrays, scores
-from palisade.rego.partial.symbols.conditions import Conditions
+from palisade.rego.partial.symbols.conditions import Conditions, is_read_apart
 from palisade.rego.partial.symbols.construct import items_of, pairs_of
 from palisade.rego.partial.symbols.finite import UndefinedError, put
 from palisade.rego.partial.symbols.listed import between, is_array, listed
@@ -150,7 +150,8 @@ class Members(Conditions):
     def equal(self, a: Symbol, b: Symbol) -> Formula:
         """The condition under which two defined symbols denote equal values."""
         if type(b) is Known and (type(a) is Input or type(a) is Element):  # as in most rules there are
-            return self.builder.is_in(a, (b.form,))
+            whole = not is_read_apart(a, b.value)
+            return self.builder.is_in(a, (b.form,)) if whole else self.is_value(a, b.value)
         found = scores.compared(self, "equal", a, b)
         if found is not None:
             return found
