@@ -136,6 +136,8 @@ IDIOMS = (
             ("300", "now - claims.t"),
             ("claims.t * 1000000000", "time.now_ns()"),
             ("time.now_ns() - 300000000000", "claims.t * 1000000000"),
+            ("claims.t", "time.add_date(time.now_ns(), 0, 0, -1) / 1000000000 + 86100"),
+            ("time.add_date(time.now_ns(), 0, 0, 7) - 605100000000000", "claims.t * 1000000000"),
             ("(claims.t + 60) - now", "-240"),
             ("claims.t", "whole"),
             ("rounded", "claims.t"),

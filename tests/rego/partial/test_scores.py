@@ -51,6 +51,9 @@ RULES = (
     'r if sum([w | some w in [5, "x"]; input.b == 1]) > 4',
     "r if sum([0.5 | input.a == 1]) > 0.4",
     'r if sum([5 | some x in input.xs; x == "dev"]) > 5',
+    'r if sum([1 | some x in input.xs; x != "boss"]) >= 2',
+    "r if sum([1 | some x in input.xs]) > sum([1 | some x in input.xs; is_string(x)])",
+    "r := sum([1 | some x in input.xs])",
 )
 UNSURE = ("input.a]", "0.5", "some x in input.xs")
 ones = st.sampled_from((1, 0, None, "1"))

@@ -28,6 +28,7 @@ from palisade.rego.partial.formulas.terms import (
 )
 from palisade.rego.partial.symbols import (
     arrays,
+    dates,
     filled,
     graphs,
     matching,
@@ -383,6 +384,7 @@ SPECIAL: dict[str, Callable[[Members, Sequence[Symbol]], Cases | None]] = {
     "replace": filled.replaced,
     "strings.replace_n": filled.replaced_at_once,
     **arrays.SPECIAL,
+    **dates.SPECIAL,
     **matching.SPECIAL,
     **searched.SPECIAL,
     **schemas.SPECIAL,

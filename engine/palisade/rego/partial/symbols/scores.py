@@ -47,7 +47,9 @@ def made(name: str) -> Callable[[Members, Sequence[Symbol]], _Cases | None]:
 
     def call(run: Members, args: Sequence[Symbol]) -> _Cases | None:
         term = Apply(name, tuple(args))
-        return None if _weighed(run, term) is None else [(TRUE, term)]
+        if _weighed(run, term) is not None:
+            return [(TRUE, term)]
+        return [(TRUE, Apply("count", tuple(args)))] if name == "sum" and _is_of_ones(args[0]) else None
 
     return call
 
@@ -65,6 +67,16 @@ def compared(run: Members, name: str, left: Symbol, right: Symbol) -> Formula | 
     weights.sort(key=lambda each: -abs(each[1]))  # the large ones decide
     found = _Sums(run.builder, name, weights)
     return found.behind(0, one[0] - other[0])
+
+
+def _is_of_ones(whole: Symbol) -> bool:
+    """Whether it is an array of ones, `[1 | some x in xs]`, of which the sum is how many there are."""
+    return (
+        isinstance(whole, Gathered)
+        and whole.kind == "array"
+        and whole.apart
+        and all(isinstance(part.item, Known) and part.item.form == 1 for part in whole.parts)
+    )
 
 
 @dataclass(slots=True)
