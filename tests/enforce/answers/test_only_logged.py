@@ -13,7 +13,11 @@ from answering import decider
 from signed_tokens import SECRET, signed
 from stand import Sent, Stand, in_memory
 
+from palisade import rego
 from palisade.decide.event import Event
+from palisade.enforce.envoy.answers.filters import MAX_ANSWERS
+from palisade.enforce.envoy.decision import decide
+from palisade.rego.partial import evaluate
 
 HEAD = """package p
 
@@ -145,3 +149,14 @@ def test_the_outcome_is_the_engine_s_and_so_is_what_the_log_shows(
         assert without(asked["result"], erased) == native["result"]
         assert native["palisade"]["allowed"] == asked["palisade"]["allowed"]
     assert sum(decider(native) == "native" for native, _ in found) > 0.6 * len(found)
+
+
+def test_a_table_of_answers_has_its_room_all_the_same() -> None:
+    """Each row is there twice, with what the log can have and without."""
+    rows = {f"h{at}": f"v{at}" for at in range(MAX_ANSWERS - 10)}
+    rule = 'allow := {"allowed": true, "headers": {"x-t": data.rows[http.host]}, "id": http.headers["x-id"]}'
+    policy = rego.compile({"p.rego": f"{HEAD.partition('bearer')[0]}{rule}\n"}, {"rows": rows})
+    outcome = evaluate(policy.plan(["data.p.allow"]), ("p", "allow"), policy.data)
+    decision = decide(outcome, [])
+    assert all(each.native for each in decision.coverage)
+    assert len(decision.answers) == 2 * len(rows)

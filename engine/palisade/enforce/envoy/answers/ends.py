@@ -171,7 +171,7 @@ def end_of(
     if not made.erased:
         return end
     shown = template(case.value, source, logged)
-    more = answers.to(shown) if shown.erased != made.erased else ""
+    more = answers.to(shown, longer=True) if shown.erased != made.erased else ""
     if isinstance(more, str):
         return end
     only = shown.fillable

@@ -98,35 +98,37 @@ class Answers:
         self._made: dict[object, Answer | str] = {}
         self._given: dict[object, Answer] = {}
         self._beyond: dict[object, str] = {}
-        self._bytes = 0
+        self._room = {False: (0, 0), True: (0, 0)}
 
     @property
     def given(self) -> tuple[Answer, ...]:
         """Those that Envoy gives."""
         return tuple(self._given.values())
 
-    def to(self, template: Template) -> Answer | str:
-        """The answer that a value of the decision is; or why Envoy cannot give it, in words."""
+    def to(self, template: Template, *, longer: bool = False) -> Answer | str:
+        """The answer that a value of the decision is; or why Envoy cannot give it, in words. What another one
+        says but for the log is a `longer` one: of these there may be as many again."""
         # Two with the same messages may ask for them under other conditions.
         form = key(template.value), tuple(template.formats.items()), template.asked, template.erased
         known = self._given.get(form) or self._beyond.get(form)
         if known is not None:
             return known
         made = self._made[form] = self._before.get(form) or answer(template)
-        found = self._within_room(made) if isinstance(made, Answer) else made
+        found = self._within_room(made, longer) if isinstance(made, Answer) else made
         if isinstance(found, Answer):
             self._given[form] = found
         else:
             self._beyond[form] = found
         return found
 
-    def _within_room(self, made: Answer) -> Answer | str:
-        if len(self._given) >= MAX_ANSWERS:
+    def _within_room(self, made: Answer, longer: bool) -> Answer | str:
+        count, taken = self._room[longer]
+        if count >= MAX_ANSWERS:
             return f"{ONE_OF} more than {MAX_ANSWERS:,} different ones"
         size = sum(map(len, made.filters))
-        if self._bytes + size > MAX_BYTES:
+        if taken + size > MAX_BYTES:
             return f"{ONE_OF} different ones of more than {MAX_BYTES >> 20} MiB together"
-        self._bytes += size
+        self._room[longer] = count + 1, taken + size
         return made
 
 
