@@ -41,7 +41,7 @@ def cidr_contains(cidr: Value, cidr_or_ip: Value) -> bool:
     """Whether the address, or the whole of the other network, lies in the network."""
     network = _network(cidr)
     text = string(cidr_or_ip, 1)
-    address = _parse_ip(text)
+    address = parse_ip(text)
     if address is not None:
         return address.version == network.version and address in network
     inner = _parse_cidr(text)
@@ -122,7 +122,7 @@ def _mergeable(element: Value) -> tuple[_Network, str]:
     """The network, and how OPA shows it as long as it is merged with no other."""
     if type(element) is not str:
         raise BuiltinError("element must be string")
-    address = _parse_ip(element)
+    address = parse_ip(element)
     if address is None:
         network = _network(element)
         return network, str(network)
@@ -158,7 +158,7 @@ def _parse_cidr(text: str) -> _Network | None:
 
 
 @lru_cache(maxsize=4096)
-def _parse_ip(text: str) -> _Address | None:
+def parse_ip(text: str) -> _Address | None:
     """The address. One of the form ::ffff:1.2.3.4 is the IPv4 address to Go, and one with a zone is none."""
     try:
         address = ip_address(text)

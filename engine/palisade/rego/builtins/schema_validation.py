@@ -7,7 +7,6 @@ leaves the schema: what it names must be in it.
 from __future__ import annotations
 
 import operator
-import re
 from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
 from functools import lru_cache
@@ -24,6 +23,7 @@ from referencing.jsonschema import EMPTY_REGISTRY
 from palisade.rego.builtins import schema_checks
 from palisade.rego.builtins.operands import to_bytes
 from palisade.rego.builtins.regexes import compile_pattern
+from palisade.rego.builtins.schema_formats import FORMATS
 from palisade.rego.errors import BuiltinError
 from palisade.rego.text import dumps, loads
 from palisade.rego.values import type_name
@@ -219,26 +219,15 @@ def _schema_error(error: SchemaError) -> str:
     return f"{name}: {error.message}"
 
 
-_FORMATS = FormatChecker(formats=("date", "email", "idn-email", "ipv4", "ipv6", "regex", "uuid"))
-_TIME = r"([01]\d|2[0-3]):[0-5]\d:([0-5]\d|60)(\.\d+)?([Zz]|[+-]([01]\d|2[0-3]):[0-5]\d)"
-_LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-_MORE_FORMATS = {
-    "date-time": rf"\d{{4}}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])[Tt]{_TIME}",
-    "time": _TIME,
-    "hostname": rf"(?=.{{1,253}}$){_LABEL}(\.{_LABEL})*",
-    "uri": r"[A-Za-z][A-Za-z0-9+.-]*:[^\s\\]*",
-    "uri-reference": r"[^\s\\]*",
-    "json-pointer": r"(/([^~/]|~[01])*)*",
-}
+_FORMATS = FormatChecker(formats=())
 
 
-def _matches(expression: str) -> Callable[[object], bool]:
-    compiled = re.compile(expression, re.ASCII)
-    return lambda value: not isinstance(value, str) or compiled.fullmatch(value) is not None
+def _of_texts(holds: Callable[[str], bool]) -> Callable[[object], bool]:
+    return lambda value: not isinstance(value, str) or holds(value)
 
 
-for _name, _expression in _MORE_FORMATS.items():
-    _FORMATS.checks(_name)(_matches(_expression))
+for _name, _holds in FORMATS.items():
+    _FORMATS.checks(_name)(_of_texts(_holds))
 
 
 # From a keyword to gojsonschema's name of the error, and its description, filled in with the keyword's value.

@@ -35,6 +35,22 @@ def uri_is_valid(uri: Value) -> bool:
     return True
 
 
+def scheme_of(text: str) -> str | None:
+    """The scheme, which may be missing; None where Go takes it for no URL."""
+    try:
+        return _parse(text)["scheme"]
+    except _WrongError:
+        return None
+
+
+def path_of(text: str) -> str | None:
+    """The path of a URL, decoded; None where Go takes it for none."""
+    try:
+        return _parse(text)["path"]
+    except _WrongError:
+        return None
+
+
 def url_tree(text: str) -> dict[str, Value]:
     """As Go's encoder writes a URL. Raises BuiltinError."""
     try:
