@@ -8,7 +8,7 @@ import re
 from palisade.rego.builtins.nets import parse_ip
 
 _SPACE = " \t"
-_SPECIALS = frozenset('()<>[]:;@\\,"')
+_ATOM = re.compile('[^()<>\\[\\]:;@\\\\,"\x00-\x20\x7f\ud800-\udfff]+')
 _ENCODED = re.compile(r"=\?([^?]*)\?[QqBb]\?[^?]*\?=")
 _CHARSETS = frozenset(("utf-8", "iso-8859-1", "us-ascii"))
 
@@ -21,7 +21,7 @@ def is_address(text: str) -> bool:
         reader.comments()
     except _NoneError:
         return False
-    return reader.left == "" and found == 1
+    return reader.at == len(text) and found == 1
 
 
 class _NoneError(Exception):
@@ -29,27 +29,35 @@ class _NoneError(Exception):
 
 
 class _Reader:
-    """Takes off what it reads. Raises _NoneError where something else stands there."""
+    """Reads on from a place. Raises _NoneError where something else stands there."""
 
-    def __init__(self, left: str) -> None:
-        self.left = left
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.at = 0
+
+    def _stands(self, char: str) -> bool:
+        return self.text.startswith(char, self.at)
+
+    @property
+    def _ends(self) -> bool:
+        return self.at == len(self.text)
 
     def address(self, *, groups: bool) -> int:
         """An address, or a group of some; how many."""
         self._space()
-        if not self.left:
+        if self._ends:
             raise _NoneError
-        before = self.left
+        before = self.at
         try:
             self._spec()
         except _NoneError:
-            self.left = before
+            self.at = before
         else:
             self._space()
             if self._takes("("):
                 self._names_in(self._comment())
             return 1
-        if not self.left.startswith("<"):
+        if not self._stands("<"):
             self._phrase()
         self._space()
         if groups and self._takes(":"):
@@ -84,7 +92,7 @@ class _Reader:
     def _spec(self) -> None:
         """`a@b`, with a quoted text before the sign or an address of the network behind it."""
         self._space()
-        if self.left.startswith('"'):
+        if self._stands('"'):
             if not self._quoted():
                 raise _NoneError
         else:
@@ -103,69 +111,69 @@ class _Reader:
             if words:
                 self.comments()
             self._space()
-            if not self.left:
+            if self._ends:
                 break
-            before = self.left
             try:
-                if self.left.startswith('"'):
+                if self._stands('"'):
                     self._quoted()
                 else:
                     self._names_in(self._atom(dots_anywhere=True))
             except _NoneError:
                 if not words:
                     raise
-                self.left = before if not _is_word(before) else self.left
                 break
             words += 1
         if not words:
             raise _NoneError
 
     def _atom(self, *, dots_anywhere: bool = False) -> str:
-        end = next((at for at, char in enumerate(self.left) if not _is_of_atom(char)), len(self.left))
-        if not end or (end < len(self.left) and _is_broken(self.left[end])):
+        found = _ATOM.match(self.text, self.at)
+        end = self.at if found is None else found.end()
+        if found is None or (end < len(self.text) and _is_broken(self.text[end])):
             raise _NoneError
-        atom, self.left = self.left[:end], self.left[end:]
+        atom, self.at = self.text[self.at : end], end
         if not dots_anywhere and (atom.startswith(".") or atom.endswith(".") or ".." in atom):
             raise _NoneError
         return atom
 
-    def _quoted(self) -> str:
-        """What stands in quotes."""
-        found, escaped = "", False
-        for at, char in enumerate(self.left[1:], 1):
+    def _quoted(self) -> bool:
+        """What stands in quotes; whether that is anything."""
+        escaped, begin = False, self.at + 1
+        for at in range(begin, len(self.text)):
+            char = self.text[at]
             if not escaped and char == '"':
-                self.left = self.left[at + 1 :]
-                return found
+                self.at = at + 1
+                return at > begin
             if not escaped and char == "\\":
                 escaped = True
             elif _is_printed(char) or char in _SPACE:
-                found, escaped = found + char, False
+                escaped = False
             else:
                 break
         raise _NoneError
 
     def _literal(self) -> None:
-        inside, end, behind = self.left.partition("]")
-        if not end or not all(_is_printed(char) and char not in "[\\" for char in inside):
+        end = self.text.find("]", self.at)
+        inside = self.text[self.at : end]
+        if end < 0 or not all(_is_printed(char) and char not in "[\\" for char in inside):
             raise _NoneError
         if parse_ip(inside) is None:
             raise _NoneError
-        self.left = behind
+        self.at = end + 1
 
     def _comment(self) -> str:
         """A comment to its end, the first bracket of which is read; others may stand in it."""
-        depth, at, found = 1, 0, ""
-        while at < len(self.left) and depth:
-            if self.left[at] == "\\" and at + 1 < len(self.left):
-                at += 1
+        depth, found = 1, list[str]()
+        while not self._ends and depth:
+            if self._stands("\\") and self.at + 1 < len(self.text):
+                self.at += 1
             else:
-                depth += {"(": 1, ")": -1}.get(self.left[at], 0)
-            found += self.left[at] if depth else ""
-            at += 1
-        self.left = self.left[at:]
+                depth += {"(": 1, ")": -1}.get(self.text[self.at], 0)
+            found.append(self.text[self.at] if depth else "")
+            self.at += 1
         if depth:
             raise _NoneError
-        return found
+        return "".join(found)
 
     def _names_in(self, text: str) -> None:
         """Words may be encoded (RFC 2047), in a character set that Go knows."""
@@ -175,20 +183,17 @@ class _Reader:
                 raise _NoneError
 
     def _space(self) -> None:
-        self.left = self.left.lstrip(_SPACE)
+        while not self._ends and self.text[self.at] in _SPACE:
+            self.at += 1
 
     def _takes(self, char: str) -> bool:
-        found = self.left.startswith(char)
-        self.left = self.left[1:] if found else self.left
+        found = self._stands(char)
+        self.at += found
         return found
 
     def _wants(self, char: str) -> None:
         if not self._takes(char):
             raise _NoneError
-
-
-def _is_word(text: str) -> bool:
-    return text[:1] != '"' and _is_of_atom(text[:1])
 
 
 def _is_broken(char: str) -> bool:
@@ -198,7 +203,3 @@ def _is_broken(char: str) -> bool:
 
 def _is_printed(char: str) -> bool:
     return "!" <= char <= "~" or (char >= "\x80" and not _is_broken(char))
-
-
-def _is_of_atom(char: str) -> bool:
-    return char not in _SPECIALS and _is_printed(char)
