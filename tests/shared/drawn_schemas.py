@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 NAMES = ("a", "b", "n", "")
-TEXTS = ("", "a", "ab", "abc", "ü", "1", "a1", "x" * 9)
+TEXTS = ("01234567-89ab-CDEF-0123-456789abcdef", "", "a", "ab", "abc", "ü", "1", "a1", "x" * 9)
 NUMBERS = (0, 1, -1, 2, 1.0, 1.5, 2.5, 1e30, 9007199254740993, 4000000000)
 KINDS = ("array", "boolean", "integer", "null", "number", "object", "string")
 PATTERNS = ("^a", "^[a-z]+$", "b", "^$", "[0-9]", "^.{2}$")
@@ -47,7 +47,7 @@ def _keyword(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]
         "oneOf": several,
         "not": inner,
         "title": st.just("a title"),
-        "format": st.sampled_from(("email", "date", "uuid")),
+        "format": st.sampled_from(("email", "date", "uuid", "phone")),
         **{f"{side}{of}": sizes for side in ("min", "max") for of in ("Length", "Items", "Properties")},
         **dict.fromkeys(("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"), numbers),
     }

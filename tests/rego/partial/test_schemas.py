@@ -87,6 +87,16 @@ def test_what_is_no_schema_matches_nothing(schema: str) -> None:
     assert judged(policy, outcome, {"x": {}}) == "undefined"
 
 
+def test_identifiers_and_formats_that_nobody_knows_are_told() -> None:
+    schema = {"properties": {"id": {"format": "uuid"}, "x": {"format": "phone"}}}
+    policy, outcome = outcome_of(f"r := json.match_schema(input.x, {dumps(schema)})[0]", {})
+    known = "01234567-89ab-CDEF-0123-456789abcdef"
+    for text, matches in ((known, True), (known[1:], False), (f"{known}\n", False), ("", False), (7, True)):
+        document = {"x": {"id": text, "x": "any"}}
+        assert judged(policy, outcome, document) == "defined"
+        assert policy.evaluate("data.p.r", document) is matches
+
+
 def test_only_documents_that_are_as_all_else_says_are_asked_about() -> None:
     schema = {"required": ["e"], "properties": {"e": {"type": "string", "format": "email"}}}
     policy, outcome = outcome_of(f"r if json.match_schema(input.x, {dumps(schema)})[0]", {})

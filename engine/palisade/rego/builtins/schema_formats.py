@@ -18,7 +18,8 @@ from palisade.rego.errors import BuiltinError
 _LABEL = "[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
 _HOST = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 _LONGEST_HOST = 255
-_UUID = re.compile("[a-fA-F0-9]{8}(?:-[a-fA-F0-9]{4}){3}-[a-fA-F0-9]{12}")
+UUID = "[a-fA-F0-9]{8}(?:-[a-fA-F0-9]{4}){3}-[a-fA-F0-9]{12}"
+"""The pattern of that format, of the whole text."""
 _POINTER = re.compile("(?:/(?:[^~/]|~0|~1)*)*")
 _RELATIVE = re.compile("(?:0|[1-9][0-9]*)(?:#|(?:/(?:[^~/]|~0|~1)*)*)")
 _TEMPLATE = re.compile(r"(?:[^{]++|\{[^}]*+\})*+")
@@ -80,7 +81,7 @@ FORMATS: dict[str, Callable[[str], bool]] = {
     "iri": _is_uri,
     "iri-reference": _is_reference,
     "uri-template": _is_template,
-    "uuid": _fully(_UUID),
+    "uuid": _fully(re.compile(UUID)),
     "regex": _is_pattern,
     "json-pointer": _fully(_POINTER),
     "relative-json-pointer": _fully(_RELATIVE),

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from palisade.rego.builtins import BUILTINS
+from palisade.rego.builtins.schema_formats import FORMATS, UUID
 from palisade.rego.errors import NOWHERE
 from palisade.rego.partial.formulas.formula import FALSE, TRUE, Defined, Formula, IsKind, Test
 from palisade.rego.partial.formulas.placing import at_key
@@ -44,7 +45,7 @@ _UNKNOWN_TO = {
 
 _UNSAID = frozenset(
     (
-        *("$ref", "additionalItems", "contains", "dependencies", "format", "multipleOf", "patternProperties"),
+        *("$ref", "additionalItems", "contains", "dependencies", "multipleOf", "patternProperties"),
         *("propertyNames", "uniqueItems"),
     )
 )
@@ -224,6 +225,11 @@ class _Matching:
     def pattern(self, term: _Term, schema: _Schema) -> Formula:
         return self.run.builder.atom(Test(Apply("regex.match", (Known(schema["pattern"]), term))))
 
+    def format(self, term: _Term, schema: _Schema) -> Formula:
+        if schema["format"] == "uuid":
+            return self.run.builder.atom(Test(Apply("regex.match", (Known(f"^{UUID}$"), term))))
+        return self._unsaid("format") if schema["format"] in FORMATS else TRUE
+
     def _ordered(self, term: _Term, name: str, limit: Any) -> Formula:
         return self.run.builder.atom(Test(Apply(name, (term, Known(limit)))))
 
@@ -277,6 +283,7 @@ _KINDS: dict[str, dict[str, Callable[[_Matching, _Term, _Schema], Formula]]] = {
         "maxItems": _counted("maxItems", "lte"),
     },
     "string": {
+        "format": _Matching.format,
         "pattern": _Matching.pattern,
         "minLength": _counted("minLength", "gte"),
         "maxLength": _counted("maxLength", "lte"),
