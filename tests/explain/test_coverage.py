@@ -266,6 +266,46 @@ def test_a_decision_that_is_put_together_of_rules_reports_each(tmp_path: Path) -
     assert all(each.where is not Where.SETTLED for each in report.rules)
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        'input.attributes.request.http.method in {"GET", "PUT"}\n\treading',
+        'words := {true: "read", false: "write"}\n\twords[reading] == "read"',
+    ],
+)
+def test_a_rule_that_asks_what_the_one_behind_it_asks_too_is_native(tmp_path: Path, body: str) -> None:
+    """It was said to decide no request."""
+    source = f"""
+default reading := false
+
+reading if input.attributes.request.http.method == "GET"
+
+allow if {{
+\t{body}
+}}
+"""
+    (only,) = covered(tmp_path, source).rules
+    assert (only.where, only.line, only.note) == (Where.NATIVE, "allow if {", "")
+
+
+def test_a_value_that_has_a_name_before_it_is_handed_on_is(tmp_path: Path) -> None:
+    source = """
+default reading := false
+
+reading if input.attributes.request.http.method == "GET"
+
+allow := result if {
+	result := reading
+	print({true: "yes", false: "no"}[result])
+}
+"""
+    found = covered(tmp_path, source).rules
+    assert [(each.where, each.line[:15]) for each in found] == [
+        (Where.NATIVE, "default reading"),
+        (Where.NATIVE, "reading if inpu"),
+    ]
+
+
 def test_rules_that_only_hand_on_are_reported_by_those_behind_them(tmp_path: Path) -> None:
     report = covered(
         tmp_path,

@@ -16,6 +16,9 @@ from palisade.rego.errors import Location
 ALLOWED = "allowed"
 """The member of a decision that is an object which says whether it allows."""
 
+_NAMING = (ast.Assign, ast.Unify)
+"""The statements that give a value a name, where a variable is on their left."""
+
 _INPUT = ast.Var("input")
 _DATA = ast.Var("data")
 _SETTLED = ast.Ref(_INPUT, (ast.Scalar("function"),))
@@ -27,16 +30,36 @@ def handed_on(checked: CheckedSet, value: ast.Term, body: ast.Body) -> Path | No
 
     `value` and `body` are in checked form.
     """
+    named = {each.left: each.right for each in body if isinstance(each, _NAMING) and _is_plain(each)}
+    if isinstance(value, ast.Var):
+        value = _behind(value, named)
     if isinstance(value, ast.Ref):
         return _rules_at(checked, value)
     if value != ast.Scalar(True):
         return None
-    asked = (each for each in body if not _is_settled(each) and not _prints(each))
-    only = next(asked, None)
-    if only is None or next(asked, None) is not None:
+    asked = [each for each in body if not _is_settled(each) and not _prints(each)]
+    only = asked[-1] if asked else None
+    if not isinstance(only, ast.Expression) or not _is_plain(only):
         return None
-    plain = isinstance(only, ast.Expression) and not only.negated and not only.withs
-    return _rules_at(checked, only.term) if plain and isinstance(only, ast.Expression) else None
+    used = {only.term}
+    for each in reversed(asked[:-1]):
+        if not isinstance(each, _NAMING) or each.left not in used or not _is_plain(each):
+            return None
+        used.add(each.right)
+    return _rules_at(checked, _behind(only.term, named))
+
+
+def _is_plain(statement: ast.Statement) -> bool:
+    return not statement.negated and not statement.withs
+
+
+def _behind(term: ast.Term, named: Mapping[ast.Term, ast.Term]) -> ast.Term:
+    """What a variable was given, at whatever remove."""
+    seen = {term}
+    while term in named and named[term] not in seen:
+        term = named[term]
+        seen.add(term)
+    return term
 
 
 def telling(checked: CheckedSet, path: Path) -> Path:

@@ -25,6 +25,10 @@ chosen if input.method == "GET"
 else := false if input.method == "PUT"
 
 else if input.path == "/open"
+
+default get := false
+
+get if input.method == "GET"
 """
 
 
@@ -59,10 +63,15 @@ def labels(outcome: Outcome) -> list[str]:
         ("allow if input.x\n\nelse := false", ["a.rego:3", "a.rego:5"]),
         ("allow := data.a.next\n\nnext if input.x\n\nnext if true", ["a.rego:7"]),
         ("default allow := false\n\nallow if data.a.next\n\nnext if true", ["a.rego:7"]),
+        ("allow := found if {\n\tfound := data.shop.ok\n\tinput.x\n}", ["b.rego:9", "b.rego:11"]),
+        ("allow if {\n\tfound := data.shop.ok\n\tfound\n}", ["b.rego:9", "b.rego:11"]),
         # These decide something themselves.
         ("allow if {\n\tdata.shop.ok\n\tinput.x\n}", ["a.rego:3"]),
         ("allow if not data.shop.ok", ["a.rego:3"]),
         ('allow if data.shop.ok with input.method as "PUT"', ["a.rego:3"]),
+        # These too, and hold where the one behind does.
+        ('allow if {\n\tinput.method in {"GET", "PUT"}\n\tdata.shop.get\n}', ["a.rego:3"]),
+        ('allow if {true: "get", false: "no"}[data.shop.get] == "get"', ["a.rego:3"]),
     ],
 )
 def test_a_case_stands_at_the_rule_that_has_it(rules: str, expected: list[str]) -> None:

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from palisade.rego import ir
 from palisade.rego.errors import Location
+from palisade.rego.partial.execution.flow import read, stmts_below, written
 from palisade.rego.partial.formulas.builder import Builder
 from palisade.rego.partial.formulas.decided import implies
 from palisade.rego.partial.formulas.formula import FALSE, TRUE, Formula
@@ -53,7 +54,9 @@ def of_branches(stmt: ir.BlockStmt) -> Handing | None:
     return Handing(last.target, last.target) if isinstance(last, ir.AssignVarOnceStmt) else None
 
 
-def handing(block: ir.Block, rules: Collection[str], functions: Mapping[str, ir.Func]) -> Handing | None:
+def handing(
+    block: ir.Block, rules: Collection[str], functions: Mapping[str, ir.Func], strings: Sequence[str]
+) -> Handing | None:
     """How the block of a rule hands on, if it does, to one of the `rules`: functions by their names."""
     last = block.stmts[-1] if block.stmts else None
     if not isinstance(last, ir.AssignVarOnceStmt):
@@ -65,10 +68,31 @@ def handing(block: ir.Block, rules: Collection[str], functions: Mapping[str, ir.
         calls = [each for each in calls if each.result == local]
     elif last.source != ir.Bool(True):
         return None
-    if len(calls) != 1:
+    if len(calls) != 1 or (not value and _asks_itself(block, calls[0], strings)):
         return None
     rule = calls[0].func
     return Handing(functions[rule].result, last.target, value, rule)
+
+
+def _asks_itself(block: ir.Block, call: ir.CallStmt, strings: Sequence[str]) -> bool:
+    """Whether the block asks more than which function is called and whether the rule's value is not false.
+
+    A rule that asks what the one behind asks too is not told from it by its condition.
+    """
+    holds = ir.NotEqualStmt(ir.Local(call.result), ir.Bool(False))
+    settled: set[int] = set()
+    for stmt in block.stmts[:-1]:
+        if stmt is call or stmt == holds:
+            continue
+        if type(stmt) is ir.DotStmt and stmt.source == ir.Local(ir.INPUT):
+            if not isinstance(stmt.key, ir.StringIndex) or strings[stmt.key.index] != "function":
+                return True
+        elif stmts_below(stmt) or not settled.issuperset(read(stmt)):
+            return True
+        target = written(stmt)
+        if target is not None:
+            settled.add(target)
+    return False
 
 
 def placed(result: Result, origins: Iterable[Step], handing: Handing | None, builder: Builder) -> Result:

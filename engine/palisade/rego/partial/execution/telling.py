@@ -28,7 +28,7 @@ class Telling(Unfollowed):
         if self._branches is not None and self._branching is not None:
             steps = self._branches.disjoint(parted=True)
             return origins.placed(result, steps, origins.of_branches(self._branching), self.builder)
-        handing = origins.handing(block, self._rules, self._functions)
+        handing = origins.handing(block, self._rules, self._functions, self._policy.strings)
         if handing is None:
             return result
         steps, _ = self._origins(self._functions[handing.rule], self._label(block))
