@@ -8,7 +8,10 @@ from typing import Any
 
 from palisade import rego
 from palisade.decide.urls import parse_target
+from palisade.explain.compiled import compiled
+from palisade.explain.coverage import CoverageReport
 from palisade.explain.explainer import Explainer
+from palisade.policy import revisions, sets
 from palisade.policy.inventory import Address, Function, Inventory
 from palisade.policy.providers import InlineKeys, Provider
 from palisade.policy.revisions import Revision
@@ -58,3 +61,19 @@ def request(
     if claims is not None:
         document["identity"] = {"provider": "corp", "claims": {"iss": "https://corp.example", **claims}}
     return document
+
+
+_COVERED_HEAD = "package palisade.identity\n\nimport input.attributes.request.http\n"
+_COVERED_PROVIDERS = (
+    'providers := {"corp": {"issuer": "https://corp.example", "audiences": ["a"], '
+    '"jwks_uri": "https://corp.example/keys"}}\n'
+)
+
+
+def covered(folder: Path, source: str, decision: str = "palisade/identity/allow") -> CoverageReport:
+    """The coverage of a policy of one file and one provider, which has the rules in `source`."""
+    (folder / "allow.rego").write_text(_COVERED_HEAD + source)
+    (folder / "providers.rego").write_text("package palisade.identity\n\n" + _COVERED_PROVIDERS)
+    function = Function("orders", Address("127.0.0.1", 1), Address("127.0.0.1", 2))
+    inventory = Inventory(folder, folder, {"orders": function}, decision)
+    return compiled(revisions.build(inventory, sets.load(folder, shown="policies")), function).coverage

@@ -5,27 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from explain_helpers import covered
 
-from palisade.explain.compiled import compiled
-from palisade.explain.coverage import CoverageReport, Residue, Where, of_any_member
+from palisade.explain.coverage import Residue, Where, of_any_member
 from palisade.explain.places import UNPLACED, Place
-from palisade.policy import revisions, sets
-from palisade.policy.inventory import Address, Function, Inventory
 from palisade.rego.errors import Location
-
-HEAD = "package palisade.identity\n\nimport input.attributes.request.http\n"
-PROVIDERS = (
-    'providers := {"corp": {"issuer": "https://corp.example", "audiences": ["a"], '
-    '"jwks_uri": "https://corp.example/keys"}}\n'
-)
-
-
-def covered(folder: Path, source: str, decision: str = "palisade/identity/allow") -> CoverageReport:
-    (folder / "allow.rego").write_text(HEAD + source)
-    (folder / "providers.rego").write_text("package palisade.identity\n\n" + PROVIDERS)
-    function = Function("orders", Address("127.0.0.1", 1), Address("127.0.0.1", 2))
-    inventory = Inventory(folder, folder, {"orders": function}, decision)
-    return compiled(revisions.build(inventory, sets.load(folder, shown="policies")), function).coverage
 
 
 def test_rules_that_envoy_decides_are_native_and_so_is_their_default(tmp_path: Path) -> None:
@@ -136,6 +120,24 @@ def test_what_is_called_last_is_shown_and_not_where_its_argument_was_made(tmp_pa
     ]
     assert 'lower(input.attributes.request.http.headers["x-a"])' in told["compares"].reason
     assert "[1])[1].sub" in told["compares"].reason
+
+
+def test_a_token_that_is_taken_apart_is_shown_and_not_what_is_counted_beside(tmp_path: Path) -> None:
+    """That a token has three parts is asked by a pattern; the `count` of a prefix was shown."""
+    source = """
+allow if payload.sub == "alice"
+
+payload := claims if [_, claims, _] := io.jwt.decode(bearer)
+
+bearer := token if {
+	sent := http.headers["x-token"]
+	startswith(sent, "Bearer ")
+	token := substring(sent, count("Bearer "), -1)
+}
+"""
+    (only,) = covered(tmp_path, source).rules
+    (residue,) = (each for each in only.residues if each.reason.endswith("holds no plain token"))
+    assert residue.place.expression == "[_, claims, _] := io.jwt.decode(bearer)"
 
 
 def test_requests_for_which_a_native_rule_needs_the_engine_are_named(tmp_path: Path) -> None:

@@ -115,6 +115,8 @@ class _Wanted:
         calls = dict.fromkeys((part.name for part in parts if isinstance(part, Apply)), _INNER)
         # What is called last is where it fails: what it is given often comes of a rule of its own.
         calls |= dict.fromkeys((name for symbol in whole if (name := _called(symbol))), _OUTER)
+        if any(isinstance(part, Apply) and _counts_tuple(part) for part in parts):
+            calls.pop("count", None)
         calls.pop(".", None)
         paths = [part.path for part in parts if isinstance(part, Input | Element) and part.path]
         return cls(calls, tuple(dict.fromkeys(paths)))
@@ -126,7 +128,7 @@ class _Wanted:
         seen: set[object] = set()
         for node in ast.walk(statement):
             worth = 0
-            if isinstance(node, ast.Call) and node.name in self.calls:
+            if isinstance(node, ast.Call) and node.name in self.calls and not _is_constant(node):
                 worth = self.calls[node.name]
             elif isinstance(node, ast.Ref):
                 worth = max((_common_end(node.path, path) for path in self.paths), default=0)
@@ -138,6 +140,10 @@ class _Wanted:
         return total, part
 
 
+_TUPLES = frozenset({"io.jwt.decode", "io.jwt.decode_verify"})
+"""The builtins whose results are taken apart by a pattern, which asks how many members they have: nobody
+writes `count` for that."""
+
 _INNER, _OUTER = 4, 16
 """What finding a builtin is worth, against one for each key of a path: one that is given to another, and the
 one that is called last."""
@@ -145,9 +151,18 @@ one that is called last."""
 
 def _called(symbol: object) -> str:
     """The builtin whose result, or a part of it, the symbol is; empty where it is none's."""
-    while isinstance(symbol, Apply) and symbol.name == ".":
+    while isinstance(symbol, Apply) and (symbol.name == "." or _counts_tuple(symbol)):
         symbol = symbol.args[0]
     return symbol.name if isinstance(symbol, Apply) else ""
+
+
+def _counts_tuple(symbol: Apply) -> bool:
+    return symbol.name == "count" and _called(symbol.args[0]) in _TUPLES
+
+
+def _is_constant(call: ast.Call) -> bool:
+    """Whether it is called with constants alone: a condition on the request is not about that."""
+    return bool(call.args) and all(isinstance(each, ast.Scalar) for each in call.args)
 
 
 def _common_end(path: Sequence[ast.Term], wanted: Sequence[object]) -> int:
