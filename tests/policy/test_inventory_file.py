@@ -137,7 +137,7 @@ def test_a_wrong_setting_of_a_function_tells_what_is_right(
         ("engine: {lisen: 127.0.0.1:1}", "unknown key 'lisen' in engine", "listen"),
         ("decision_log: {mask: {headers: x}}", "must be a list of names", "[x-session]"),
         ("decision_log: {mask: {header: [x]}}", "unknown key 'header'", "headers"),
-        ("decision: [a", "not YAML", "flow sequence"),
+        ("decision: [a", "not YAML", "while parsing a flow sequence that begins at 4:11"),
         ("functions:\n\ta: 1", "not YAML", "indent by spaces"),
     ],
 )

@@ -268,6 +268,9 @@ _EITHER = "for either of two, write two rules of the same name, or `import futur
             "a string ends in the line in which it begins; one of several lines stands in backquotes",
         ),
         ("p := `x", "no backquote ends it"),
+        ("defualt p := 1", "did you mean `default`?"),
+        ("p fi {\n\tinput.a\n}", "did you mean `if`?"),
+        ("p contians 1", "did you mean `contains`?"),
     ],
 )
 def test_operators_of_other_languages_get_rego_s_own_named(source: str, hint: str) -> None:

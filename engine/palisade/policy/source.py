@@ -115,7 +115,10 @@ class Source:
             mark = error.problem_mark or error.context_mark
             at = self._at(mark) if mark is not None else Location(self.name, 1, 1)
             what = error.problem or error.context or "cannot be read"
-            return self.error(at, f"not YAML: {what}", _NO_TABS if "'\\t'" in what else error.context or "")
+            hint = error.context or ""
+            if hint and error.context_mark is not None and error.problem_mark is not None:
+                hint += f" that begins at {error.context_mark.line + 1}:{error.context_mark.column + 1}"
+            return self.error(at, f"not YAML: {what}", _NO_TABS if "'\\t'" in what else hint)
         except YAMLError as error:  # characters that YAML forbids; ruamel gives no mark for them
             return self.error(Location(self.name, 1, 1), f"not YAML: {error}".splitlines()[0])
         if node is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from difflib import get_close_matches
 
 _AND = "for both, write one expression a line, or `;` between them"
 _OR = "for either of two, write two rules of the same name"
@@ -93,6 +94,18 @@ def of_line(line: str) -> str:
     """Advice by the look of a whole line in which there is an error; empty where there is none."""
     text = line.rstrip()
     return next((advice for pattern, advice in _LINES if pattern.match(text)), "")
+
+
+def of_misspelt(first: str, second: str) -> str:
+    """Advice on two words that begin a rule, of which one is nearly a keyword; empty where none is."""
+    near = get_close_matches(first, ("default", "import"), 1, _ALIKE)
+    near = near or get_close_matches(_ANAGRAMS.get(second, second), ("if", "contains"), 1, _ALIKE)
+    return f"did you mean `{near[0]}`?" if near else ""
+
+
+_ALIKE = 0.75
+_ANAGRAMS = {"fi": "if"}
+"""Of so short a word half its letters are in their places."""
 
 
 def of_dash(line: str, name: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import NamedTuple, NoReturn
 
 from palisade.rego import ast
-from palisade.rego.advice import OPERATORS_ELSEWHERE, WORDS_BETWEEN, of_line
+from palisade.rego.advice import OPERATORS_ELSEWHERE, WORDS_BETWEEN, of_line, of_misspelt
 from palisade.rego.cursor import ParseError, Part
 from palisade.rego.errors import Diagnostic, Location
 from palisade.rego.kinds import kind_of
@@ -331,10 +331,11 @@ class RuleParser(StatementParser):
         token = self.token
         if token.kind == "illegal":
             self.unexpected()
-        hint = _NO_BODY
+        name, hint = written.name, _NO_BODY
         if token.text in ("if", "contains") and token.kind == "name" and token.gap != NEWLINE:
             hint = f"for `{token.text}`, `import rego.v1` or `import future.keywords.{token.text}`"
-        name = written.name
+        elif token.kind == "name" and token.gap != NEWLINE:
+            hint = of_misspelt(name.name, token.text) or hint
         between = "" if name.loc.col == 1 else WORDS_BETWEEN.get(name.name, "")
         hint = between or OPERATORS_ELSEWHERE.get(name.name) or of_line(self.line(name.loc.row)) or hint
         self.fail("var cannot be used for rule name", self.span(written.name), hint)
