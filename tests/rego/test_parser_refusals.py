@@ -268,6 +268,10 @@ _EITHER = "for either of two, write two rules of the same name, or `import futur
             "a string ends in the line in which it begins; one of several lines stands in backquotes",
         ),
         ("p := `x", "no backquote ends it"),
+        (
+            "ü := 1",
+            "a name has letters of ASCII, digits and `_`; other letters stand in strings and comments",
+        ),
         ("defualt p := 1", "did you mean `default`?"),
         ("p fi {\n\tinput.a\n}", "did you mean `if`?"),
         ("p contians 1", "did you mean `contains`?"),

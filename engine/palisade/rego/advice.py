@@ -58,6 +58,7 @@ CHARACTERS = {
     "?": "write a rule for each of the two cases, or `else := ..`",
     **dict.fromkeys("“”„‘’«»", 'a string stands in double quotes that are straight: "'),
 }
+_NAME = "a name has letters of ASCII, digits and `_`; other letters stand in strings and comments"
 ESCAPE = "a backslash is written twice, or the string, a regular expression say, in backquotes"
 CONDITION = "a body has no `if`: it holds where all its expressions do, one a line"
 MEMBER_NOT = "write `not x in xs`"
@@ -124,4 +125,4 @@ def of_character(char: str) -> str:
     """Advice on a character that no token begins with; empty where there is none."""
     if unicodedata.category(char) in ("Zs", "Zl", "Zp", "Cf"):
         return f"U+{ord(char):04X} looks like a space or like nothing: type a space, or take it out"
-    return CHARACTERS.get(char, "")
+    return CHARACTERS.get(char) or (_NAME if char.isalpha() else "")
