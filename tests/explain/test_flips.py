@@ -162,3 +162,25 @@ def test_a_search_ends_with_its_budget() -> None:
     explainer.explain(request(), budget)
     assert budget.questions >= -1
     assert explainer.explain(request(), Budget(seconds=0)).flips == ()
+
+
+def test_a_change_tells_what_stands_in_the_request_and_not_what_was_tried_before() -> None:
+    """Of a host `a.blocked.example` that is none of two it was told that it is now another."""
+    rules = """allow if {
+	of(http.host, {"*.open.example", "*.b.open.example"})
+	not of(http.host, {"a.open.example", "*.b.open.example"})
+}
+
+of(name, names) if name in names
+
+of(name, names) if {
+	some each in names
+	startswith(each, "*.")
+	endswith(name, trim_prefix(each, "*"))
+}
+"""
+    document = request()
+    document["attributes"]["request"]["http"]["host"] = "a.open.example"
+    found = explainer_of(rules).explain(document).flips
+    assert found
+    assert {each.before for flip in found for each in flip.changes} == {"a.open.example"}

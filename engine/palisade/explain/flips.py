@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from palisade.explain.aims import Aims
-from palisade.explain.edits import Change, ImpossibleError, changed
+from palisade.explain.edits import Change, ImpossibleError, changed, look_up
 from palisade.explain.plans import Plan, Planning, Step
 from palisade.explain.verdicts import Verdicts
 from palisade.policy.providers import Provider
@@ -175,7 +175,9 @@ class Search:
             document = self._with(fewer, self._document)
             if fewer and document is not None and not self._budget.spent and self._turns(document, allowed):
                 kept, flip = fewer, Flip(tuple(fewer), document, flip.rule)
-        return flip
+        # What a change was made upon may have been the value of one that is gone.
+        own = (replace(each, before=look_up(self._document, each.path)) for each in kept)
+        return replace(flip, changes=tuple(own))
 
     def _with(self, changes: Iterable[Change], document: Value) -> Value | None:
         """The request with the changes; None where there can be no such request."""
