@@ -148,7 +148,7 @@ def test_an_engine_that_is_late_decides_all_the_same(
     bed: Bed, make_subject: Callable[..., Subject], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A sidecar denies after two seconds, which on a busy machine was told as a wrong decision of Envoy's."""
-    subject = make_subject("allow if crypto.md5(http.path)")
+    subject = make_subject('allow if crypto.hmac.md5(http.path, "k")')
     evaluate = subject.evaluate
 
     def late(document: Any) -> Any:
