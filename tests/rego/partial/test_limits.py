@@ -10,7 +10,7 @@ import pytest
 from palisade import rego
 from palisade.rego import ir
 from palisade.rego.partial import evaluate
-from palisade.rego.partial.execution import blocks, execute, flow, outcome
+from palisade.rego.partial.execution import blocks, collecting, failures, flow, outcome
 from palisade.rego.partial.formulas.builder import Builder
 from palisade.rego.partial.formulas.formula import FALSE, Formula
 
@@ -20,7 +20,7 @@ AnyOf: TypeAlias = Callable[[Builder, Iterable[Formula]], Formula]
 def test_a_rule_that_loops_long_is_left_to_the_evaluator_and_costs_no_other(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(execute, "MAX_OF_RULE", 40_000)
+    monkeypatch.setattr(failures, "MAX_OF_RULE", 40_000)
     loops = "count([1 | some i in numbers.range(1, 220); some j in numbers.range(1, 220); i * j == 7]) == 2"
     policy = rego.compile({"p.rego": f'package p\n\np if {loops}\n\np if input.x == "a"\n'})
     outcome = evaluate(policy.plan(["data.p.p"]), ("p", "p"), policy.data)
@@ -29,10 +29,32 @@ def test_a_rule_that_loops_long_is_left_to_the_evaluator_and_costs_no_other(
     assert not short.condition.opaque
 
 
+def test_a_rule_that_is_too_much_is_not_followed_anew_in_each_state(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With what the rules before it add to a set, or do not, there are many states, and each time it took as
+    long to find out: a policy of two lines took two minutes."""
+    spent = 0
+    spend = collecting.Collecting._spend
+
+    def counting(self: collecting.Collecting, statements: int) -> None:
+        nonlocal spent
+        spent += statements
+        spend(self, statements)
+
+    monkeypatch.setattr(collecting.Collecting, "_spend", counting)
+    monkeypatch.setattr(failures, "MAX_OF_RULE", 20_000)
+    first = 'p contains [x, y] if { x := object.get(input, "a", "n"); y := object.get(input, "b", "n") }'
+    loops = "count([1 | some i in numbers.range(1, 220); some j in numbers.range(1, 220); i * j == 7]) == 2"
+    policy = rego.compile({"p.rego": f'package p\n\n{first}\n\np contains "x" if {{ input.y; {loops} }}\n'})
+    outcome = evaluate(policy.plan(["data.p.p"]), ("p", "p"), policy.data)
+    assert any("too much work" in str(case.condition) for case in outcome.cases)
+    assert any(not case.condition.opaque for case in outcome.cases)
+    assert spent < 3 * 20_000
+
+
 def test_the_rows_of_a_table_are_followed_once_each(monkeypatch: pytest.MonkeyPatch) -> None:
     """They were followed twice, first as if each gave a value of its own: with ten thousand of them that was
     too much, and every request was the engine's."""
-    monkeypatch.setattr(execute, "MAX_OF_RULE", 2_500)
+    monkeypatch.setattr(failures, "MAX_OF_RULE", 2_500)
     rows = [{"path": f"/{at}", "role": f"r{at}"} for at in range(200)]
     rule = "p if {\n\tsome row in data.rows\n\trow.path == input.path\n\trow.role in input.roles\n}"
     policy = rego.compile({"p.rego": f"package p\n\n{rule}\n"}, {"rows": rows})
@@ -64,7 +86,7 @@ def test_what_takes_long_to_look_through_counts_for_more_than_its_statements(
 ) -> None:
     """Reasons with statuses of their own, over a table of routes, took a minute for as many statements as
     others for which two seconds are enough, and were the engine's then all the same."""
-    monkeypatch.setattr(execute, "MAX_OF_RULE", 50_000)
+    monkeypatch.setattr(failures, "MAX_OF_RULE", 50_000)
     ways = '{ input.a# in {"x", "y"}; input.b# }', '{ input.b#; input.c# == "u" }', "{ input.d# }"
     rule = "r# := 1 if # else := 2 if # else := 3 if #".replace("#", "{}")
     rules = [rule.format(at, *(way.replace("#", str(at)) for way in ways)) for at in range(5)]

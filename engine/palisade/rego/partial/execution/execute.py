@@ -15,7 +15,8 @@ from functools import partial
 from palisade.rego import ast, ir
 from palisade.rego.errors import NOWHERE, Location
 from palisade.rego.partial.execution import origins
-from palisade.rego.partial.execution.blocks import MAX_OF_RULE, MAX_STATEMENTS
+from palisade.rego.partial.execution.blocks import MAX_STATEMENTS
+from palisade.rego.partial.execution.failures import Failures
 from palisade.rego.partial.execution.flow import RESULT, Liveness
 from palisade.rego.partial.execution.gathering import ManyStatesError, is_of_rules
 from palisade.rego.partial.execution.giving import FEWEST, giving, states_of
@@ -96,6 +97,7 @@ class Executor(Telling):
         self._branching: ir.BlockStmt | None = None
         self._branches: Worlds | None = None
         self._table_loops, self._starts = {}, {}
+        self._failures = Failures()
         rounds = before._remembered if before is not None else None
         self._remembered: Remembered = Remembered(policy, self._functions, self._flow, self._data, rounds)
         self._statements, self._bound, self._levels = 0, MAX_STATEMENTS, 0
@@ -348,15 +350,17 @@ class Executor(Telling):
         if known is not None:
             return known.result
         outer, self._called = self._called, set()
-        bound, self._bound = self._bound, min(self._bound, self._statements + MAX_OF_RULE)
-        begun = self._statements
+        bound, begun = self._bound, self._statements
         branching, self._branching = self._branching, origins.branching(block)
         branches, self._branches = self._branches, None
         try:
+            self._bound = min(bound, begun + self._failures.left(block))
             result = self._placed(block, self._block(block, env, live))
         except Unsupported as trouble:
             if self._gathering:
                 raise
+            if not self._aside:
+                self._failures.note(block, trouble, self._statements - begun)
             self._give_back(self._statements - begun)
             result = self._opaque_block(block, env, live, trouble, self._needed(block, env, live))
         else:
