@@ -13,7 +13,8 @@ from palisade.rego.check.signatures import builtin_signatures
 from palisade.rego.check.types import ANY, BOOLEAN, NUMBER, STRING, Array, Type
 from palisade.rego.check.types import Any as AnyType
 from palisade.rego.errors import BuiltinError
-from palisade.rego.partial.formulas.terms import Apply, ArrayOf, Input, Known, Symbol
+from palisade.rego.partial.formulas.formula import TRUE
+from palisade.rego.partial.formulas.terms import Apply, ArrayOf, Element, Gathered, Input, Known, Part, Symbol
 from palisade.rego.partial.symbols.kinds import is_another, is_no_text, refuses
 from palisade.rego.values import UNDEFINED, Set, Value, type_name
 
@@ -80,6 +81,24 @@ def test_minus_takes_two_numbers_or_two_sets(left: Value, right: Value) -> None:
     else:
         refused = False
     assert refuses("minus", [Known(left), Known(right)]) == refused
+
+
+@pytest.mark.parametrize("name", ["and", "or", "minus"])
+@pytest.mark.parametrize("value", [*OTHERS, Set(("a",))])
+def test_no_set_is_in_what_a_request_brings(name: str, value: Value) -> None:
+    """`claims.groups & {"a"}`, of an array, is undefined whoever asks; each request was the engine's."""
+    known = Set(("a",))
+    for at in (0, 1):
+        sides: list[Value] = [known, known]
+        sides[at] = value
+        with contextlib.nullcontext() if isinstance(value, Set) else pytest.raises(BuiltinError):
+            BUILTINS[name].function(*sides)
+    claims = Apply(".", (Apply("io.jwt.decode", (Input(("x",)),)), Known(1)))
+    for brought in (Input(("x", "groups")), Element(Input(("x",)), 1), Apply(".", (claims, Known("groups")))):
+        assert refuses(name, [brought, Known(known)])
+        assert refuses(name, [Known(known), brought])
+    gathered = Gathered("set", (Part(TRUE, ((Input(("x",)), 1),), Element(Input(("x",)), 1)),))
+    assert not refuses(name, [gathered, Known(known)])
 
 
 @pytest.mark.parametrize("other", [True, None, "a", [], {}, Set()])

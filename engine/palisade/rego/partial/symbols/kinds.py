@@ -18,6 +18,7 @@ from palisade.rego.partial.formulas.terms import (
     ArrayOf,
     Element,
     Gathered,
+    Input,
     Known,
     ObjectOf,
     SetOf,
@@ -43,8 +44,8 @@ def is_text(symbol: Symbol) -> bool:
 
 def refuses(name: str, args: Sequence[Symbol]) -> bool:
     """Whether a builtin surely takes no such operands: others than texts where it takes texts, and others
-    than numbers where it takes numbers, or than whole ones; and a number and a set where it takes two of one
-    kind. Python takes a boolean for 0 or 1."""
+    than numbers where it takes numbers, or than whole ones; a number and a set where it takes two of one
+    kind; and arrays where it takes sets. Python takes a boolean for 0 or 1."""
     for at, kind in simple_of(name):
         if at < len(args) and _is_none(args[at], kind):
             return True
@@ -52,8 +53,31 @@ def refuses(name: str, args: Sequence[Symbol]) -> bool:
         return True
     if name == "minus":
         kinds = {kind_of(each) for each in args} - {""}
-        return len(kinds) > 1 or not kinds <= {"number", "set"}
+        return (
+            len(kinds) > 1
+            or not kinds <= {"number", "set"}
+            or ("set" in kinds and any(map(_is_no_set, args)))
+        )
+    if name in ("and", "or"):
+        return any(map(_is_no_set, args))
     return name == "concat" and any(map(is_no_text, _items(args[1])))
+
+
+_READING = frozenset(("io.jwt.decode", "io.jwt.decode_verify", "json.unmarshal", "yaml.unmarshal"))
+
+
+def _is_no_set(symbol: Symbol) -> bool:
+    """Whether a value is surely no set: what a request brings is JSON, which has none."""
+    match symbol:
+        case Input():
+            return True
+        case Element(source):
+            return _is_no_set(source)
+        case Apply(".", (whole, _)) if kind_of(symbol) == "":
+            return _is_no_set(whole)
+        case Apply(name) if name in _READING:
+            return True
+    return kind_of(symbol) not in ("", "set")
 
 
 def is_another(symbol: Symbol, value: Value) -> bool:
