@@ -8,13 +8,14 @@ from itertools import product
 import pytest
 import re2
 from effort import examples
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from lowered import judge, subject_of
 
 from palisade import rego
 from palisade.enforce.envoy.regex import patterns
 from palisade.enforce.envoy.regex.preimages import anchored, preimage, stripped
+from palisade.enforce.envoy.regex.runs import MOST, replaced_runs
 from palisade.enforce.envoy.regex.spread import spread
 from palisade.policy.providers import Provider
 from palisade.rego.builtins import BUILTINS
@@ -134,6 +135,58 @@ def test_what_an_anchored_pattern_leaves(pattern: str, new: str, text: str) -> N
     assert made == BUILTINS["regex.replace"].function(text, pattern, new)
 
 
+_RUNS = (
+    "/a[0-9]+",
+    "aa[0-9]+",
+    "/a/[0-9]+",
+    "/[0-9]+",
+    "[0-9]+",
+    r"\d+",
+    "a[0-9]+",
+    r"/\w+",
+    "[0-9a]+",
+    ":[/]+",
+    "/[0-9:]+",
+    r"\.[0-9]+",
+    r"[\w./-]+",
+)
+_NAMES = ("/:", ":", "/:a", "a", "1", "/", "11", "a:a", "/1")
+
+
+@example(r"[0-9]+", ":", "::", ["1:1", "11", "::", "1:"])
+@example("a[0-9]+", "a", "aa", ["a1a2", "aa1", "aa", "a1a", "aa11"])
+@example("/[0-9]+", "/:", "/:1", ["/11", "/1:1", "/:1", "/1"])
+@settings(max_examples=examples(400), deadline=None)
+@given(
+    st.sampled_from(_RUNS),
+    st.sampled_from(_NAMES),
+    st.text("/1a:.", max_size=6),
+    st.lists(st.text("/12a:.", max_size=7), min_size=10, max_size=10),
+)
+def test_a_pattern_of_texts_whose_runs_are_replaced(
+    pattern: str, new: str, wanted: str, texts: list[str]
+) -> None:
+    """Which become the constant: also those that have been like it, and none whose runs go on otherwise."""
+    whole = replaced_runs(pattern, new, wanted)
+    if whole is None:
+        assert wanted.count(new) > MOST
+        return
+    replaced = BUILTINS["regex.replace"].function
+    near = (wanted, wanted.replace(new, "/1"), wanted.replace(new, "12", 1), replaced(texts[0], pattern, new))
+    for each in (*texts, *near):
+        assert (re2.fullmatch(whole, each) is not None) is (replaced(each, pattern, new) == wanted), each
+    for each in texts:  # what a text becomes is a constant of which it is one
+        made = replaced_runs(pattern, new, replaced(each, pattern, new))
+        assert made is None or re2.fullmatch(made, each) is not None
+
+
+def test_what_is_no_run_is_left() -> None:
+    for pattern in ("[^0-9]+", "[0-9]*", "[0-9]{2}", "^[0-9]+", "1[0-9]+", "a1[0-9]+", "a|b", "[0-9]+/"):
+        assert replaced_runs(pattern, "N", "/N") is None
+    for new in ("", "$1", "${a}", "\u00fc"):
+        assert replaced_runs("[0-9]+", new, "/N") is None
+
+
 IDIOMS = (
     *('replace(http.path, "/v1", "") == "/orders"', 'replace(http.path, "/v1", "") in data.paths'),
     *('startswith(replace(http.path, "/v1", ""), "/orders")', 'replace(http.path, "/v1", "") != "/orders"'),
@@ -158,6 +211,10 @@ IDIOMS = (
     'regex.replace(claims.t, "-.*$", "") == "a"',
     'regex.replace(http.headers["x-t"], "^[^-]*-", "") != "b"',
     f'regex.replace(http.headers["x-t"], "^{"(a?)" * 8}", "") == claims.t',
+    'regex.replace(http.path, "/v[0-9]+", "/:n") == "/:n/orders"',
+    'regex.replace(http.path, "[0-9]+", "N") in {"/vN/orders", "/v1/orders", "N", ""}',
+    "not regex.replace(claims.t, `[\\w]+`, `a`) == `a`",
+    'regex.replace(http.headers["x-t"], "-[a-c]+", "-a") != "ab-a"',
 )
 SPREAD = (
     'regex.match("^[0-9]{3,5}$", replace(claims.t, " ", ""))',

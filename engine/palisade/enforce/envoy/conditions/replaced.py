@@ -11,6 +11,7 @@ from palisade.enforce.envoy.conditions.unescaped import Unescaped
 from palisade.enforce.envoy.matchers.bounds import NEVER, Bounds, both
 from palisade.enforce.envoy.regex.preimages import anchored, preimage, stripped
 from palisade.enforce.envoy.regex.rejoined import Pieces, pieces_of
+from palisade.enforce.envoy.regex.runs import is_run, replaced_runs
 from palisade.rego.partial.formulas.terms import Apply, Known, ObjectOf, Symbol
 from palisade.rego.partial.symbols.listed import PLAIN_MARKS
 
@@ -22,7 +23,8 @@ class Replaced(Unescaped):
     def _takes(self, term: Apply) -> Bounds:
         match term:
             case Apply("regex.replace", (text, Known(str(pattern)), Known(str(new)))):
-                if anchored(pattern, new) is not None or (new in PLAIN_MARKS and pattern == f"[{new}]+"):
+                known = anchored(pattern, new) is not None or is_run(pattern, new)
+                if known or (new in PLAIN_MARKS and pattern == f"[{new}]+"):
                     return self._is_text(text)
             case Apply("urlquery.encode_object", (ObjectOf(items),)):
                 # Of a list of texts it makes a pair for each.
@@ -45,6 +47,10 @@ class Replaced(Unescaped):
             text, old, new, fold = replaced
             found = [preimage(old, new, each, fold=fold) for each in texts]
             return self._any_of(text, found) or super()._call_is(term, values)
+        match term:
+            case Apply("regex.replace", (text, Known(str(pattern)), Known(str(new)))) if is_run(pattern, new):
+                ways = self._any_of(text, [replaced_runs(pattern, new, each) for each in texts])
+                return ways or super()._call_is(term, values)
         pieces = pieces_of(term)
         return (self._joined_is(pieces, values) if pieces else None) or super()._call_is(term, values)
 
