@@ -97,8 +97,8 @@ _FEW = 4
 """Of at most so many values it is looked at of what kinds they are."""
 
 
-_MOST_WAYS = 16
-"""Of a formula of more parts it is not looked at which constants terms are."""
+_MOST_WAYS, _DEEPEST = 16, 3
+"""Of a formula of more parts, and deeper within one, it is not looked at which constants terms are."""
 
 
 class Formula:
@@ -163,17 +163,7 @@ class Formula:
     @kept_property
     def values(self) -> tuple[tuple[Term, frozenset[object]], ...]:
         """Terms that are one of some constants wherever it holds, and these constants."""
-        if self.among is not None:
-            return (self.among,)
-        if len(self.args) > _MOST_WAYS or self.kind not in ("and", "or"):
-            return ()
-        if self.kind == "and":
-            return tuple(each for arg in self.args for each in arg.values)
-        found = dict(self.args[0].values)
-        for arg in self.args[1:]:
-            own = dict(arg.values)
-            found = {term: values | own[term] for term, values in found.items() if term in own}
-        return tuple(found.items())
+        return tuple(_values_in(self, _DEEPEST))
 
     @kept_property
     def begins(self) -> tuple[Term, str] | None:
@@ -233,6 +223,22 @@ def nodes(formula: Formula, *, bodies: bool = True) -> Iterator[Formula]:
         stack.extend(node.args)
         if bodies and isinstance(node.atom, Exists):
             stack.append(node.atom.body)
+
+
+def _values_in(formula: Formula, deep: int) -> Iterator[tuple[Term, frozenset[object]]]:
+    """Terms that are one of some constants wherever the formula holds, so deep in it."""
+    if formula.among is not None:
+        yield formula.among
+    elif not deep or len(formula.args) > _MOST_WAYS:
+        return
+    elif formula.kind == "and":
+        for arg in formula.args:
+            yield from _values_in(arg, deep - 1)
+    elif formula.kind == "or":
+        first, *others = (dict(_values_in(arg, deep - 1)) for arg in formula.args)
+        for term, values in first.items():
+            if all(term in own for own in others):
+                yield term, values.union(*(own[term] for own in others))
 
 
 def _atom_loops(atom: Atom) -> frozenset[int]:
