@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from agreement import INPUTS, judged, outcome_of
 
-from palisade.rego.partial.execution import execute, outcome
+from palisade.rego.partial.execution import failures, outcome
 from palisade.rego.partial.formulas import weaker
 
 PAIRS = "some i in numbers.range(1, 25); some j in numbers.range(1, 25)"
@@ -45,7 +45,7 @@ def test_a_rule_that_is_too_much_work_is_asked_of_requests_only_that_meet_the_re
     rule: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All requests were the engine's, of which it was not known whether the rule holds."""
-    monkeypatch.setattr(execute, "MAX_OF_RULE", 400)
+    monkeypatch.setattr(failures, "MAX_OF_RULE", 400)
     policy, found = outcome_of(rule, {})
     told = [(judged(policy, found, each), each) for each in DOCUMENTS]
     unsure = [each for found, each in told if found == "unsure"]
