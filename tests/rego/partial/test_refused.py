@@ -6,6 +6,7 @@ import contextlib
 from typing import Any
 
 import pytest
+from agreement import judged, outcome_of
 
 from palisade.rego.builtins import BUILTINS
 from palisade.rego.builtins.registry import Context
@@ -99,6 +100,29 @@ def test_no_set_is_in_what_a_request_brings(name: str, value: Value) -> None:
         assert refuses(name, [Known(known), brought])
     gathered = Gathered("set", (Part(TRUE, ((Input(("x",)), 1),), Element(Input(("x",)), 1)),))
     assert not refuses(name, [gathered, Known(known)])
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        'array.concat(input.xs, [{"a"}])[0]',
+        'array.reverse(array.concat(input.xs, [{"a"}]))[0]',
+        'object.union(input.o, {"s": {"a"}}).s',
+        'object.union(input.o, {"t": {"s": {"a"}}}).t.s',
+        'object.get(input.o, "s", {"a"})',
+        'json.patch(input.o, [{"op": "add", "path": "s", "value": {"a"}}]).s',
+        "{x | some x in input.ys}",
+        "[{x | some x in input.ys}, input.o][0]",
+    ],
+)
+@pytest.mark.parametrize("asked", ["MADE & {`a`}", "MADE | {`a`}", "{`a`, `b`} - MADE", "MADE - {`b`}"])
+def test_a_set_may_be_in_what_a_policy_makes_of_a_request(made: str, asked: str) -> None:
+    """Below something of the request all is JSON; below something that is made of it there may be sets."""
+    told = asked.replace("MADE", made)
+    for rules in (f"r := {told}", f"r if not {told} == {{`a`}}", f"r if not count({told}) > 0"):
+        policy, outcome = outcome_of(rules, {})
+        for document in ({"xs": [], "o": {}, "ys": ["a"]}, {"xs": ["a"], "o": {"s": "a"}, "ys": []}, {}):
+            judged(policy, outcome, document)
 
 
 @pytest.mark.parametrize("other", [True, None, "a", [], {}, Set()])

@@ -104,3 +104,14 @@ def test_only_documents_that_are_as_all_else_says_are_asked_about() -> None:
         judged(policy, outcome, {"x": each}) for each in ({}, {"e": 1}, {"e": "a"}, {"e": "a@b.example"})
     )
     assert said == {"undefined": 2, "unsure": 2}
+
+
+@pytest.mark.parametrize("rule", ["r if {}", "r if not {}"])
+def test_sets_in_what_is_made_of_a_request_are_arrays_to_a_schema(rule: str) -> None:
+    """They are none to conditions: a body was as the schema says, and `not` allowed it."""
+    asked = (
+        'json.match_schema(object.union(input.x, {"s": {"a"}}), {"properties": {"s": {"type": "array"}}})[0]'
+    )
+    policy, outcome = outcome_of(rule.format(asked), {})
+    for each in ({}, {"s": 1}, {"s": ["a"]}, 7):
+        judged(policy, outcome, {"x": each})

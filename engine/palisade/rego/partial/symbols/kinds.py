@@ -67,17 +67,23 @@ _READING = frozenset(("io.jwt.decode", "io.jwt.decode_verify", "json.unmarshal",
 
 
 def _is_no_set(symbol: Symbol) -> bool:
-    """Whether a value is surely no set: what a request brings is JSON, which has none."""
+    """Whether a value is surely no set."""
+    return is_json(symbol) or kind_of(symbol) not in ("", "set")
+
+
+def is_json(symbol: Symbol) -> bool:
+    """Whether a value is surely JSON, as what a request brings: it is no set, and there is none in it.
+
+    What a builtin makes of that is not: `array.concat(input.xs, [{"a"}])[0]` may be one.
+    """
     match symbol:
         case Input():
             return True
-        case Element(source):
-            return _is_no_set(source)
-        case Apply(".", (whole, _)) if kind_of(symbol) == "":
-            return _is_no_set(whole)
-        case Apply(name) if name in _READING:
-            return True
-    return kind_of(symbol) not in ("", "set")
+        case Element(source) | Apply(".", (source, _)):
+            return is_json(source)
+        case Apply(name):
+            return name in _READING
+    return False
 
 
 def is_another(symbol: Symbol, value: Value) -> bool:

@@ -16,7 +16,7 @@ from palisade.rego.errors import NOWHERE
 from palisade.rego.partial.formulas.formula import FALSE, TRUE, Defined, Formula, IsKind, Test
 from palisade.rego.partial.formulas.placing import at_key
 from palisade.rego.partial.formulas.terms import Apply, ArrayOf, Element, Input, Known, Symbol
-from palisade.rego.partial.symbols.kinds import is_text
+from palisade.rego.partial.symbols.kinds import is_json, is_text
 from palisade.rego.partial.symbols.sets import Cases
 from palisade.rego.text import loads
 from palisade.rego.values import to_json
@@ -68,6 +68,8 @@ def match(run: Members, args: Sequence[Symbol]) -> Cases | None:
         # It is read as JSON, of which any value will do.
         read = Apply("json.unmarshal", (document,))
         taken = builder.atom(Defined(read))
+    elif not is_json(document):
+        return None  # there may be sets in it, which a schema takes for arrays
     else:
         taken = builder.any(_is(run, document, kind) for kind in ("object", "array"))
     matches = _Matching(run, schema).holds(read, schema)
