@@ -8,7 +8,7 @@ import re2
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from palisade.enforce.envoy.regex.cuts import at_least, cut_of
+from palisade.enforce.envoy.regex.cuts import cut_of, with_pieces
 from palisade.enforce.envoy.regex.rejoined import pieces_of
 from palisade.rego.partial.formulas.terms import Apply, Input, Known, Symbol
 from palisade.rego.partial.reading import Reading
@@ -148,7 +148,7 @@ def test_pieces_of_a_text_whose_ends_are_taken_off_are_counted(
         taken = (Known(1), Known(-1)) if name == "substring" else (Known(mark),)
         term = Apply(name, (term, *taken))
     cut = cut_of(term)
-    pattern = at_least(cut, mark, count)
+    pattern = with_pieces(cut, mark, count)
     if pattern is not None and cut.base == TEXT:
         for text in texts:
             assert matches(pattern, text) == (len(cut_out(term, text).split(mark)) >= count), text

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from palisade.enforce.envoy.conditions.ends import Ends
 from palisade.enforce.envoy.matchers.bounds import ALWAYS, Bounds, both, either, inverse
 from palisade.enforce.envoy.regex import patterns
-from palisade.enforce.envoy.regex.cuts import at_least, cut_of
+from palisade.enforce.envoy.regex.cuts import cut_of, with_pieces
 from palisade.enforce.envoy.regex.marks import Mark, is_mark
 from palisade.enforce.envoy.regex.paths import FURTHEST
 from palisade.rego.partial.formulas.terms import Apply, Known, Symbol
@@ -43,7 +43,7 @@ class Pieced(Ends):
         return super()._count(argument, relation, numbers)
 
     def _cut_counted(self, argument: Symbol, relation: str, numbers: Sequence[int]) -> Bounds | None:
-        """How many pieces there are of a text off whose ends marks are taken before."""
+        """How many pieces there are of a text off whose ends something is taken before."""
         match argument:
             case Apply("split", (Apply() as text, Known(str(mark)))) if patterns.is_one(mark):
                 cut = cut_of(text)
@@ -53,7 +53,7 @@ class Pieced(Ends):
             return None
         found: dict[int, Bounds] = {}
         for count in {count for number in numbers for count in (number, number + 1) if count > 1}:
-            pattern = at_least(cut, mark, count)
+            pattern = with_pieces(cut, mark, count)
             there = None if pattern is None else self._plainly(cut.base, pattern)
             if there is None:
                 return None

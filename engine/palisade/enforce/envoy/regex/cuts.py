@@ -205,7 +205,7 @@ def _takes_off(cut: Cut, mark: str) -> bool:
     return cut.firsts == {mark} and cut.taken != "" and not cut.apart
 
 
-def at_least(cut: Cut, mark: str, count: int) -> str | None:
+def with_pieces(cut: Cut, mark: str, count: int) -> str | None:
     """The pattern of the text where what is cut out, once something is taken off its ends, has so many pieces
     between the marks, two at least; None where that is not known, or nothing is taken off."""
     if not can_part(cut, mark) or cut.apart or not (cut.firsts or cut.lasts or cut.short):
