@@ -18,7 +18,7 @@ from palisade.testing.equivalence import Bed, Issuers, Request, Tally, compare
 from palisade.testing.equivalence.telling import lines, summary
 
 JSON = ("content-type", "application/json")
-ORDER = {
+ORDER: dict[str, Any] = {
     "$schema": "http://json-schema.org/draft-07/schema#",
     "type": "object",
     "required": ["sku", "count"],
@@ -75,7 +75,7 @@ def judge(bed: Bed, issuers: Issuers, rules: str, bodies: list[str]) -> Tally:
 def test_one_field_after_the_other(bed: Bed, issuers: Issuers, rule: str) -> None:
     """Each field of an order is missing, of another kind, or on the limit and beyond it."""
     bodies = [dumps(WHOLE), *("[]", "7", '"x"', "{}", "", "null", '"{}"')]
-    for name in (*ORDER["properties"], "more"):  # type: ignore[misc]
+    for name in (*ORDER["properties"], "more"):
         bodies.append(dumps({each: value for each, value in WHOLE.items() if each != name}))
         left = {each: dumps(value) for each, value in WHOLE.items()}
         bodies += [

@@ -21,7 +21,7 @@ def add_date(_: Members, args: Sequence[Symbol]) -> Cases | None:
     """`time.add_date(time.now_ns(), 0, 0, -7)`"""
     match args:
         case (Apply("time.now_ns", ()) as now, Known(0 as years), Known(0 as months), Known(int(days))):
-            if bool in map(type, (years, months, days)) or abs(days) > _MOST:
+            if {*map(type, (years, months, days))} != {int} or abs(days) > _MOST:
                 return None
             return [(TRUE, Apply("plus", (now, Known(days * _DAY))))]
     return None
